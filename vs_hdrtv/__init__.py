@@ -1,0 +1,1 @@
+"""SDR to HDR conversion by the networks of four papers, as composable filters."""

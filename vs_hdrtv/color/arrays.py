@@ -1,0 +1,64 @@
+"""One code for numpy arrays and torch tensors: the few array operations that the array API standard leaves open.
+
+Every function of `vs_hdrtv.color` takes either kind and returns the kind it was given, on the same device.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+Array = Any
+"""A `numpy.ndarray` or a `torch.Tensor` of floating point type."""
+
+
+def namespace(array: Array) -> ModuleType:
+    """Array API namespace of `array` (`array_api_compat.numpy` or `array_api_compat.torch`).
+
+    Raises:
+        TypeError: `array` is neither kind.
+    """
+    found: ModuleType = array_namespace(array)
+    return found
+
+
+def constant(values: Any, like: Array) -> Array:
+    """`values` as an array of `like`'s kind, type and device."""
+    return namespace(like).asarray(np.asarray(values), dtype=like.dtype, device=getattr(like, "device", None))
+
+
+def non_negative(x: Array) -> Array:
+    """`x` with negatives and NaN replaced by 0 (the rule of every EOTF of this project)."""
+    xp = namespace(x)
+    return xp.where(x > 0, x, xp.zeros_like(x))
+
+
+def unit(x: Array) -> Array:
+    """`x` clipped to [0, 1], NaN becoming 0."""
+    xp = namespace(x)
+    return xp.where(x < 1, non_negative(x), xp.where(x >= 1, xp.ones_like(x), xp.zeros_like(x)))
+
+
+def mix_channels(matrix: NDArray[np.float64], x: Array) -> Array:
+    """Multiply the channels of `x` by `matrix`.
+
+    Args:
+        matrix: (M, C) matrix.
+        x: (..., C, H, W) planar picture.
+
+    Returns:
+        (..., M, H, W). Each output is summed channel by channel in a fixed order, so that a pixel does not depend on the
+        size of the picture that it stands in (a BLAS product would).
+    """
+    xp = namespace(x)
+    rows = []
+    for row in matrix:
+        total = float(row[0]) * x[..., 0, :, :]
+        for index in range(1, len(row)):
+            total = total + float(row[index]) * x[..., index, :, :]
+        rows.append(total)
+    return xp.stack(rows, axis=-3)

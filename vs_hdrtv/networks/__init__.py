@@ -1,0 +1,1 @@
+"""The papers' networks, one file a paper, and the blocks that they share."""

@@ -1,0 +1,96 @@
+"""Blocks shared by the papers' networks.
+
+The context block's only effect is one gain per channel, so it returns that gain and the next layer folds it into its own
+weights: the full-size map is read once for its mean and is never rewritten by the gain.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def global_average(x: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, C, 1, 1) mean over the frame."""
+    return x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+
+
+def scaled_conv1x1(conv: nn.Conv2d, x: Tensor, gain: Tensor | None) -> Tensor:
+    """1x1 convolution of `gain * x`, the gain (N, C, 1, 1) being folded into the weights."""
+    if gain is None:
+        return conv(x)  # type: ignore[no-any-return]
+    n, c, h, w = x.shape
+    weight = conv.weight[:, :, 0, 0] * gain.reshape(n, 1, c)  # (N, M, C)
+    y = torch.matmul(weight, x.reshape(n, c, h * w)).reshape(n, -1, h, w)  # (N, M, H, W)
+    return y if conv.bias is None else y + conv.bias.reshape(1, -1, 1, 1)
+
+
+class DecoupledDynamicFilter(nn.Module):
+    """DDF: `y[c, p] = sum_k x[c, p + k] Fc[c, k] Fs[k, p]`, 3x3, zero padding, no filter normalisation.
+
+    HDCFM, equation (2) and its reference [46] (Zhou et al., Decoupled Dynamic Filter Networks, equation 3).
+    """
+
+    def __init__(self, channels: int, reduction: float = 0.2) -> None:
+        super().__init__()
+        hidden = int(channels * reduction)
+        self.spatial_branch = nn.Conv2d(channels, 9, 1)
+        self.channel_branch = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, 9 * channels, 1))
+
+    def channel_filter(self, mean: Tensor) -> Tensor:
+        """(N, C, 1, 1) mean of the input -> (N, C, 9) channel filter."""
+        n, c = mean.shape[:2]
+        return self.channel_branch(mean).reshape(n, c, 9)  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
+        """Filter `gain * x`.
+
+        Args:
+            x: (N, C, H, W).
+            gain: (N, C, 1, 1) that multiplies the input, or None for 1.
+
+        Returns:
+            (N, C, H, W).
+        """
+        n, c, h, w = x.shape
+        mean = global_average(x)
+        spatial = scaled_conv1x1(self.spatial_branch, x, gain)  # (N, 9, H, W)
+        if gain is None:
+            channel = self.channel_filter(mean)
+        else:
+            channel = self.channel_filter(mean * gain) * gain.reshape(n, c, 1)
+        padded = functional.pad(x, (1, 1, 1, 1))  # (N, C, H + 2, W + 2)
+        y = torch.zeros_like(x)
+        for tap in range(9):
+            row, column = divmod(tap, 3)
+            shifted = padded[:, :, row : row + h, column : column + w]
+            y = y + shifted * channel[:, :, tap].reshape(n, c, 1, 1) * spatial[:, tap : tap + 1]
+        return y
+
+    def at_one_pixel(self, x: Tensor) -> Tensor:
+        """`forward` on a 1x1 map: of the nine taps only the centre one meets a pixel. (N, C, 1, 1) -> (N, C, 1, 1)."""
+        centre = 4
+        return x * self.channel_filter(x)[:, :, centre, None, None] * self.spatial_branch(x)[:, centre : centre + 1]
+
+
+class ContextBlock(nn.Module):
+    """CB: a gain per channel from the frame's mean (average pool, 1x1, DDF, LayerNorm, ReLU, DDF, 1x1, sigmoid).
+
+    HDCFM, equation (2) and its reference [6] (GCNet), with DDFs in place of convolutions.
+    """
+
+    def __init__(self, channels: int, ratio: int = 4) -> None:
+        super().__init__()
+        hidden = channels // ratio
+        self.squeeze = nn.Conv2d(channels, hidden, 1)
+        self.filter_in = DecoupledDynamicFilter(hidden)
+        self.norm = nn.LayerNorm([hidden, 1, 1])
+        self.filter_out = DecoupledDynamicFilter(hidden)
+        self.expand = nn.Conv2d(hidden, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the gain (N, C, 1, 1) in (0, 1) that the block multiplies its input by."""
+        y = self.filter_in.at_one_pixel(self.squeeze(global_average(x)))  # (N, C/4, 1, 1)
+        y = self.filter_out.at_one_pixel(functional.relu(self.norm(y)))
+        return torch.sigmoid(self.expand(y))  # (N, C, 1, 1)

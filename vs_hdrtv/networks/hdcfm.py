@@ -1,0 +1,145 @@
+"""HDCFM: hierarchical dynamic context feature mapping (He et al., ACM Multimedia 2022), SDR frame to HDR frame.
+
+Published structure, 100,682 parameters. What the paper leaves open is decided in the model card.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .blocks import ContextBlock, DecoupledDynamicFilter, global_average, scaled_conv1x1
+
+CONDITIONS = 6
+"""Length of the modulation condition, global and local."""
+
+
+class HierarchicalModulationEstimation(nn.Module):
+    """HME: the frame's global vector and local map of conditions (section 3.2.3)."""
+
+    CHANNELS = (3, 16, 32, 64, 128, 128)
+
+    def __init__(self) -> None:
+        super().__init__()
+        blocks = len(self.CHANNELS) - 1
+        self.convs = nn.ModuleList(nn.Conv2d(self.CHANNELS[i], self.CHANNELS[i + 1], 1) for i in range(blocks))
+        self.norms = nn.ModuleList(nn.InstanceNorm2d(c, affine=True) for c in self.CHANNELS[1:-1])
+        self.pool = nn.AvgPool2d(3, stride=2, padding=1)
+        self.dropout = nn.Dropout(0.5)
+        self.global_vector = nn.Conv2d(self.CHANNELS[-1], CONDITIONS, 1)
+        self.local_map = nn.Conv2d(self.CHANNELS[-1], CONDITIONS, 1)
+
+    def forward(self, sdr: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 3, H, W) -> the global vector (N, 6) and the local map (N, 6, H, W)."""
+        x = sdr
+        for index, conv in enumerate(self.convs):
+            x = functional.leaky_relu(self.pool(conv(x)), 0.2)  # half the size, rounded up
+            if index < len(self.norms):
+                x = self.norms[index](x)
+        vector = global_average(self.global_vector(self.dropout(x))).flatten(1)  # (N, 6)
+        # The 1x1 convolution commutes with nearest upsampling: done at 1/32, the 128-channel full-size map never exists.
+        local = self.local_map(self.dropout(x))  # (N, 6, H/32, W/32)
+        local = functional.interpolate(local, size=sdr.shape[2:], mode="nearest")  # (N, 6, H, W)
+        local = functional.avg_pool2d(local, 3, stride=1, padding=1)
+        return vector, functional.leaky_relu(local, 0.2)
+
+
+class GlobalModulation(nn.Module):
+    """Scale and shift per channel, `x s + b + x`, from the global vector (section 3.2.2)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Linear(CONDITIONS, channels)
+        self.shift = nn.Linear(CONDITIONS, channels)
+
+    def forward(self, x: Tensor, vector: Tensor) -> Tensor:
+        """(N, C, H, W), (N, 6) -> (N, C, H, W)."""
+        scale = self.scale(vector)[:, :, None, None]  # (N, C, 1, 1)
+        return x * (scale + 1) + self.shift(vector)[:, :, None, None]
+
+
+class LocalModulation(nn.Module):
+    """Scale and shift per channel and pixel, `x s + b + x`, from the local map (section 3.2.2)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Conv2d(CONDITIONS, channels, 1)
+        self.shift = nn.Conv2d(CONDITIONS, channels, 1)
+
+    def forward(self, x: Tensor, local: Tensor) -> Tensor:
+        """(N, C, H, W), (N, 6, H, W) -> (N, C, H, W)."""
+        return x * (self.scale(local) + 1) + self.shift(local)
+
+
+class FirstStage(nn.Module):
+    """1x1, then twice a context block and a DDF."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, channels, 1)
+        self.context1, self.filter1 = ContextBlock(channels), DecoupledDynamicFilter(channels)
+        self.context2, self.filter2 = ContextBlock(channels), DecoupledDynamicFilter(channels)
+
+    def forward(self, sdr: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, C, H, W)."""
+        x = self.conv(sdr)
+        x = self.filter1(x, self.context1(x))
+        return self.filter2(x, self.context2(x))  # type: ignore[no-any-return]
+
+
+class MiddleStage(nn.Module):
+    """The published network's `HR` stage: one DYCT (DDF, context block) and a 1x1."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.filter, self.context = DecoupledDynamicFilter(channels), ContextBlock(channels)
+        self.conv = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        x = self.filter(x)
+        return scaled_conv1x1(self.conv, x, self.context(x))
+
+
+class LastStage(nn.Module):
+    """Two DYCTs and a 1x1 to three channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.filter1, self.context1 = DecoupledDynamicFilter(channels), ContextBlock(channels)
+        self.filter2, self.context2 = DecoupledDynamicFilter(channels), ContextBlock(channels)
+        self.conv = nn.Conv2d(channels, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, 3, H, W)."""
+        x = self.filter1(x)
+        x = self.filter2(x, self.context1(x))
+        return scaled_conv1x1(self.conv, x, self.context2(x))
+
+
+class HDCFM(nn.Module):
+    """SDR to HDR feature mapping with hierarchical modulation and dynamic context transformation.
+
+    Input `sdr` (N, 3, H, W) in [0, 1], BT.709 gamma signal, H and W at least 32. Output `hdr` (N, 3, H, W), BT.2020 PQ
+    signal, not clamped.
+    """
+
+    def __init__(self, channels: int = 64) -> None:
+        super().__init__()
+        self.condition = HierarchicalModulationEstimation()
+        self.first = FirstStage(channels)
+        self.first_global, self.first_local = GlobalModulation(channels), LocalModulation(channels)
+        self.middle = MiddleStage(channels)
+        self.middle_global, self.middle_local = GlobalModulation(channels), LocalModulation(channels)
+        self.last = LastStage(channels)
+        self.last_global = GlobalModulation(3)
+
+    def forward(self, sdr: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, 3, H, W)."""
+        vector, local = self.condition(sdr)
+        x = self.first_local(self.first_global(self.first(sdr), vector), local)
+        x = torch.relu(x)  # (N, C, H, W)
+        x = self.middle_local(self.middle_global(self.middle(x), vector), local)
+        x = torch.relu(x)
+        return self.last_global(self.last(x), vector)  # type: ignore[no-any-return]  # (N, 3, H, W)

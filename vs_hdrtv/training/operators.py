@@ -1,0 +1,178 @@
+"""SDR operators: how grading houses, cameras and renderers bring scene light down to SDR.
+
+Each takes scene light (3, H, W), BT.709, exposed so that the operator's mid-grey is where it expects it (1.0 = diffuse
+white before compression), draws its own parameters, and gives display light in [0, 1] relative to SDR white. A network that
+has seen one operator only fails on every other one, so training draws from all of `SEEN`; `UNSEEN` is only ever tested on, and
+`ANALYTIC` (whose exact inverses are baselines) is reported apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..color.gamut import convert, luminance
+from ..color.tone_curves import bt2390_eetf, bt2446a_to_sdr, bt2446c_to_sdr
+from ..color.transfer import REFERENCE_WHITE, bt1886_eotf, pq_eotf, pq_inverse_eotf
+
+Light = NDArray[np.float64]
+Operator = Callable[[Light, np.random.Generator], Light]
+
+
+def _by_luminance(light: Light, curve: Callable[[Light], Light]) -> Light:
+    """Apply `curve` to luminance and keep chromaticity; colours above white are clipped."""
+    y = np.maximum(luminance(light, "bt709"), 1e-9)
+    scaled: Light = light * (curve(y) / y)
+    return np.clip(scaled, 0, 1)
+
+
+def _either(light: Light, rng: np.random.Generator, curve: Callable[[Light], Light]) -> Light:
+    """`curve` by channel, by luminance, or a mix of the two."""
+    weight = rng.choice([0.0, 1.0, rng.random()])
+    mixed: Light = weight * np.clip(curve(light), 0, 1) + (1 - weight) * _by_luminance(light, curve)
+    return mixed
+
+
+def camera_clip(light: Light, rng: np.random.Generator) -> Light:
+    """Plain exposure, clipped at white: no shoulder."""
+    return np.clip(light * rng.uniform(0.8, 1.3), 0, 1)
+
+
+def exponential(light: Light, rng: np.random.Generator) -> Light:
+    """`1 - exp(-k x)`, the density of a simple film."""
+    k = rng.uniform(0.8, 1.8)
+    return _either(light, rng, lambda x: 1 - np.exp(-k * x))
+
+
+def soft_knee(light: Light, rng: np.random.Generator) -> Light:
+    """Linear up to a knee, then a compressed slope up to clipping: the knee circuit of a broadcast camera."""
+    knee, ceiling = rng.uniform(0.5, 0.85), rng.uniform(1.5, 8.0)
+
+    def curve(x: Light) -> Light:
+        t = np.clip((x - knee) / (ceiling - knee), 0, 1)
+        bend = np.log1p(t * 10) / np.log1p(10)
+        return np.where(x < knee, x, knee + (1 - knee) * bend)
+
+    return _either(light, rng, curve)
+
+
+def reinhard(light: Light, rng: np.random.Generator) -> Light:
+    """Reinhard et al. 2002, equation 4: `x (1 + x / white^2) / (1 + x)`, with gain so that mid-grey stays."""
+    white = rng.uniform(1.5, 8.0)
+    return _either(light, rng, lambda x: 1.25 * x * (1 + 1.25 * x / white**2) / (1 + 1.25 * x))
+
+
+def filmic_aces(light: Light, rng: np.random.Generator) -> Light:
+    """Rational fit of the ACES output transform (Narkowicz 2015)."""
+    k = rng.uniform(0.5, 0.9)
+
+    def curve(x: Light) -> Light:
+        y = k * x
+        return y * (2.51 * y + 0.03) / (y * (2.43 * y + 0.59) + 0.14)
+
+    return _either(light, rng, curve)
+
+
+def sigmoid(light: Light, rng: np.random.Generator) -> Light:
+    """Naka-Rushton `x^n / (x^n + s^n)`, normalised to white at a random input."""
+    n, s = rng.uniform(0.85, 1.5), rng.uniform(0.5, 1.2)
+    white = rng.uniform(2.0, 12.0)
+    top = white**n / (white**n + s**n)
+    return _either(light, rng, lambda x: x**n / (x**n + s**n) / top)
+
+
+def logarithmic(light: Light, rng: np.random.Generator) -> Light:
+    """`log(1 + k x) / log(1 + k white)`: the compression of log cameras shown after a simple look."""
+    k, white = rng.uniform(1.0, 8.0), rng.uniform(2.0, 10.0)
+    return _either(light, rng, lambda x: np.log1p(k * x) / np.log1p(k * white))
+
+
+def toe_line_shoulder(light: Light, rng: np.random.Generator) -> Light:
+    """Toe, straight line and shoulder in one (Uchimura 2017), random contrast and linear section."""
+    contrast, start, length, toe = rng.uniform(0.9, 1.2), rng.uniform(0.15, 0.3), rng.uniform(0.2, 0.5), rng.uniform(1.0, 1.5)
+    line_end = start + (1 - start) * length / contrast
+    level = start + contrast * (line_end - start)
+    slope = contrast / (1 - level)
+
+    def curve(x: Light) -> Light:
+        low = start * (np.minimum(x, start) / start) ** toe
+        line = start + contrast * (x - start)
+        high = 1 - (1 - level) * np.exp(-slope * np.maximum(x - line_end, 0))
+        blend = np.clip(x / start, 0, 1) ** 2 * (3 - 2 * np.clip(x / start, 0, 1))
+        return np.where(x > line_end, high, (1 - blend) * low + blend * line)
+
+    return _either(light, rng, curve)
+
+
+def log_sigmoid(light: Light, rng: np.random.Generator) -> Light:
+    """Sigmoid over log2 exposure with desaturating crosstalk, as recent rendering transforms (AgX) do it."""
+    mix = rng.uniform(0.02, 0.12)
+    low, high, slope = rng.uniform(-9, -7), rng.uniform(3, 5), rng.uniform(7.0, 10.0)
+    pivot = (np.log2(0.18) - low) / (high - low)
+    together = (1 - 3 * mix) * light + mix * light.sum(axis=-3, keepdims=True)
+    t = np.clip((np.log2(np.maximum(together, 2.0**low)) - low) / (high - low), 0, 1)
+    s = 1 / (1 + np.exp(-slope * (t - pivot)))
+    s0, s1 = (1 / (1 + np.exp(-slope * (end - pivot))) for end in (0.0, 1.0))
+    # The sigmoid gives a gamma signal: decoded to light. Its exponent puts mid-grey at 0.18 of white.
+    middle = (0.5 - s0) / (s1 - s0)
+    out: Light = ((s - s0) / (s1 - s0)) ** (np.log(0.18) / np.log(middle))
+    return out
+
+
+def bt2446a(light: Light, rng: np.random.Generator) -> Light:
+    """BT.2446-1 method A from a 1000 cd/m2 master."""
+    return np.asarray(bt1886_eotf(bt2446a_to_sdr(_master(light), 1000.0)))
+
+
+def bt2446c(light: Light, rng: np.random.Generator) -> Light:
+    """BT.2446-1 method C, random crosstalk."""
+    return np.asarray(bt1886_eotf(bt2446c_to_sdr(_master(light), rng.uniform(0.0, 0.1))))
+
+
+def hable(light: Light, rng: np.random.Generator) -> Light:
+    """Hable 2010, with its published constants and white at 11.2."""
+    a, b, c, d, e, f = 0.15, 0.50, 0.10, 0.20, 0.02, 0.30
+
+    def curve(x: Light) -> Light:
+        return ((x * (a * x + c * b) + d * e) / (x * (a * x + b) + d * f)) - e / f
+
+    gain = rng.uniform(1.6, 2.4)
+    return np.clip(curve(gain * light) / curve(np.asarray(11.2)), 0, 1)
+
+
+def bt2390_gamut_mapped(light: Light, rng: np.random.Generator) -> Light:
+    """BT.2390 EETF to SDR white on the largest channel, then desaturation of what lies outside BT.709."""
+    white = rng.uniform(100.0, REFERENCE_WHITE)
+    hdr = _master(light)
+    peak = hdr.max(axis=-3, keepdims=True)
+    source = max(float(pq_eotf(peak).max()), white * 1.01)
+    mapped = pq_eotf(bt2390_eetf(peak, white, source)) / np.maximum(pq_eotf(peak), 1e-6)
+    rgb = convert(pq_eotf(hdr) * mapped / white, "bt2020", "bt709")
+    y = luminance(rgb, "bt709")
+    low = rgb.min(axis=-3, keepdims=True)
+    keep = np.where(low < 0, y / np.maximum(y - low, 1e-9), 1.0)
+    return np.clip(y + (rgb - y) * keep, 0, 1)
+
+
+def _master(light: Light) -> Light:
+    """Scene light as an unshouldered PQ master: 1.0 at reference white."""
+    return np.asarray(pq_inverse_eotf(convert(light * REFERENCE_WHITE, "bt709", "bt2020")))
+
+
+SEEN: dict[str, Operator] = {
+    "camera_clip": camera_clip,
+    "exponential": exponential,
+    "soft_knee": soft_knee,
+    "reinhard": reinhard,
+    "filmic_aces": filmic_aces,
+    "sigmoid": sigmoid,
+    "logarithmic": logarithmic,
+    "toe_line_shoulder": toe_line_shoulder,
+    "log_sigmoid": log_sigmoid,
+}
+ANALYTIC: dict[str, Operator] = {"bt2446a": bt2446a, "bt2446c": bt2446c}
+UNSEEN: dict[str, Operator] = {"hable": hable, "bt2390_gamut_mapped": bt2390_gamut_mapped}
+OPERATORS: dict[str, Operator] = SEEN | ANALYTIC | UNSEEN
+TRAINED = tuple(SEEN | ANALYTIC)
