@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
 from .arrays import Array, mix_channels
 
 D65 = (0.3127, 0.3290)
@@ -34,10 +35,10 @@ def rgb_to_xyz(primaries: str) -> NDArray[np.float64]:
     """(3, 3) normalised primary matrix, white having Y = 1. SMPTE RP 177, section 3.
 
     Raises:
-        ValueError: `primaries` is not a key of `PRIMARIES`.
+        InputError: `primaries` is not a key of `PRIMARIES`.
     """
     if primaries not in PRIMARIES:
-        raise ValueError(f"rgb_to_xyz: unknown primaries {primaries!r}; choose one of {', '.join(PRIMARIES)}")
+        raise InputError(f"rgb_to_xyz: unknown primaries {primaries!r}; choose one of {', '.join(PRIMARIES)}")
     xy = np.array([*PRIMARIES[primaries], D65])
     xyz = np.stack([xy[:, 0] / xy[:, 1], np.ones(4), (1 - xy.sum(axis=1)) / xy[:, 1]])  # (XYZ, RGBW)
     scale: NDArray[np.float64] = np.linalg.solve(xyz[:, :3], xyz[:, 3])
@@ -69,10 +70,10 @@ def ycbcr_matrix(matrix: str) -> NDArray[np.float64]:
     """(3, 3) matrix from non-linear R'G'B' in [0, 1] to Y' in [0, 1] and Cb, Cr in [-0.5, 0.5].
 
     Raises:
-        ValueError: `matrix` is not a key of `LUMA`.
+        InputError: `matrix` is not a key of `LUMA`.
     """
     if matrix not in LUMA:
-        raise ValueError(f"ycbcr_matrix: unknown matrix {matrix!r}; choose one of {', '.join(LUMA)}")
+        raise InputError(f"ycbcr_matrix: unknown matrix {matrix!r}; choose one of {', '.join(LUMA)}")
     kr, kb = LUMA[matrix]
     y = np.array([kr, 1 - kr - kb, kb])
     cb = (np.array([0.0, 0.0, 1.0]) - y) / (2 * (1 - kb))

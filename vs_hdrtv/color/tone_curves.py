@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..errors import InputError
 from .arrays import Array, mix_channels, namespace, non_negative, unit
 from .gamut import convert, luminance, ycbcr_matrix
 from .transfer import (
@@ -130,10 +131,10 @@ def bt2390_eetf(
         source_black: black of the mastering display in cd/m2.
 
     Raises:
-        ValueError: a peak is not above its black.
+        InputError: a peak is not above its black.
     """
     if not (peak > black >= 0 and source_peak > source_black >= 0):
-        raise ValueError(
+        raise InputError(
             f"bt2390_eetf: peak {peak} over black {black} and source_peak {source_peak} over source_black {source_black} "
             "(cd/m2): each peak must be above its black"
         )
@@ -169,7 +170,7 @@ def _quadratic(coefficients: tuple[float, float, float], x: Array) -> Array:
 def _crosstalk(alpha: float) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """BT.2446-1, section 6.2: the matrix that brings saturated colours together before the curve."""
     if not 0 <= alpha < 1 / 3:
-        raise ValueError(f"bt2446c: crosstalk is {alpha}; it must be in [0, 1/3)")
+        raise InputError(f"bt2446c: crosstalk is {alpha}; it must be in [0, 1/3)")
     matrix: np.ndarray[tuple[int, int], np.dtype[np.float64]] = np.full((3, 3), alpha) + np.eye(3) * (1 - 3 * alpha)
     return matrix
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from ..errors import InputError
 from .arrays import Array, namespace, non_negative
 from .gamut import luminance
 
@@ -79,10 +80,10 @@ def hlg_system_gamma(peak: float) -> float:
     outside (BT.2390-11, section 6.2).
 
     Raises:
-        ValueError: `peak` is not positive.
+        InputError: `peak` is not positive.
     """
     if not peak > 0:
-        raise ValueError(f"hlg_system_gamma: peak is {peak}; give the display's peak in cd/m2, above 0")
+        raise InputError(f"hlg_system_gamma: peak is {peak}; give the display's peak in cd/m2, above 0")
     if 400 <= peak <= 2000:
         return 1.2 + 0.42 * math.log10(peak / 1000)
     return float(1.2 * 1.111 ** math.log2(peak / 1000))

@@ -6,6 +6,8 @@ weights: the full-size map is read once for its mean and is never rewritten by t
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,6 +28,48 @@ def scaled_conv1x1(conv: nn.Conv2d, x: Tensor, gain: Tensor | None) -> Tensor:
     return y if conv.bias is None else y + conv.bias.reshape(1, -1, 1, 1)
 
 
+class _DynamicFilter(torch.autograd.Function):
+    """`dynamic_filter` with its gradients written out: left to autograd, each tap's slice would be padded back and added."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, channel: Tensor, spatial: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(x, channel, spatial)
+        return dynamic_filter(x, channel, spatial)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        x, channel, spatial = ctx.saved_tensors
+        n, c, h, w = x.shape
+        around = (1, 1, 1, 1)
+        padded_x, padded_gradient, padded_spatial = (functional.pad(t, around) for t in (x, gradient, spatial))
+        of_x = torch.zeros_like(x)
+        of_channel, of_spatial = [], []
+        for tap in range(9):
+            row, column = divmod(tap, 3)
+            weight = channel[:, :, tap].reshape(n, c, 1, 1)
+            product = gradient * padded_x[:, :, row : row + h, column : column + w]
+            of_spatial.append((product * weight).sum(1))
+            of_channel.append((product * spatial[:, tap : tap + 1]).sum((2, 3)))
+            back = (slice(2 - row, 2 - row + h), slice(2 - column, 2 - column + w))
+            of_x = of_x + padded_gradient[:, :, *back] * padded_spatial[:, tap : tap + 1, *back] * weight
+        return of_x, torch.stack(of_channel, 2), torch.stack(of_spatial, 1)
+
+
+def dynamic_filter(x: Tensor, channel: Tensor, spatial: Tensor) -> Tensor:
+    """`y[c, p] = sum_k x[c, p + k] channel[c, k] spatial[k, p]`, 3x3 taps row by row, zero padding.
+
+    (N, C, H, W), (N, C, 9), (N, 9, H, W) -> (N, C, H, W).
+    """
+    n, c, h, w = x.shape
+    padded = functional.pad(x, (1, 1, 1, 1))  # (N, C, H + 2, W + 2)
+    y = torch.zeros_like(x)
+    for tap in range(9):
+        row, column = divmod(tap, 3)
+        shifted = padded[:, :, row : row + h, column : column + w]
+        y = y + shifted * channel[:, :, tap].reshape(n, c, 1, 1) * spatial[:, tap : tap + 1]
+    return y
+
+
 class DecoupledDynamicFilter(nn.Module):
     """DDF: `y[c, p] = sum_k x[c, p + k] Fc[c, k] Fs[k, p]`, 3x3, zero padding, no filter normalisation.
 
@@ -36,7 +80,20 @@ class DecoupledDynamicFilter(nn.Module):
         super().__init__()
         hidden = int(channels * reduction)
         self.spatial_branch = nn.Conv2d(channels, 9, 1)
-        self.channel_branch = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, 9 * channels, 1))
+        output = nn.Conv2d(hidden, 9 * channels, 1)
+        self.channel_branch = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.ReLU(), output)
+        # The filter starts near the identity, so that a chain of them passes its input on from the first step.
+        with torch.no_grad():
+            centre = functional.one_hot(torch.tensor(4), 9).to(output.weight.dtype)
+            for layer, bias in ((self.spatial_branch, torch.ones(9)), (output, centre.repeat(channels))):
+                layer.weight.mul_(0.3)
+                assert layer.bias is not None
+                layer.bias.copy_(bias)
+
+    @staticmethod
+    def apply_filters(x: Tensor, channel: Tensor, spatial: Tensor) -> Tensor:
+        """`dynamic_filter`; training puts a compiled form in its place (`compile_for_training`)."""
+        return dynamic_filter(x, channel, spatial)
 
     def channel_filter(self, mean: Tensor) -> Tensor:
         """(N, C, 1, 1) mean of the input -> (N, C, 9) channel filter."""
@@ -60,13 +117,7 @@ class DecoupledDynamicFilter(nn.Module):
             channel = self.channel_filter(mean)
         else:
             channel = self.channel_filter(mean * gain) * gain.reshape(n, c, 1)
-        padded = functional.pad(x, (1, 1, 1, 1))  # (N, C, H + 2, W + 2)
-        y = torch.zeros_like(x)
-        for tap in range(9):
-            row, column = divmod(tap, 3)
-            shifted = padded[:, :, row : row + h, column : column + w]
-            y = y + shifted * channel[:, :, tap].reshape(n, c, 1, 1) * spatial[:, tap : tap + 1]
-        return y
+        return self.apply_filters(x, channel, spatial)
 
     def at_one_pixel(self, x: Tensor) -> Tensor:
         """`forward` on a 1x1 map: of the nine taps only the centre one meets a pixel. (N, C, 1, 1) -> (N, C, 1, 1)."""
@@ -88,9 +139,21 @@ class ContextBlock(nn.Module):
         self.norm = nn.LayerNorm([hidden, 1, 1])
         self.filter_out = DecoupledDynamicFilter(hidden)
         self.expand = nn.Conv2d(hidden, channels, 1)
+        nn.init.constant_(self.expand.bias, 2.0)  # type: ignore[arg-type]  # a gain of 0.88 to start with
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> the gain (N, C, 1, 1) in (0, 1) that the block multiplies its input by."""
         y = self.filter_in.at_one_pixel(self.squeeze(global_average(x)))  # (N, C/4, 1, 1)
         y = self.filter_out.at_one_pixel(functional.relu(self.norm(y)))
         return torch.sigmoid(self.expand(y))  # (N, C, 1, 1)
+
+
+def compile_for_training(network: nn.Module) -> None:
+    """Compile each dynamic filter of `network`, forward and gradient, for its own: whole-network compilation is slower.
+
+    Measured by `scripts/benchmark.py training`.
+    """
+    compiled = torch.compile(_DynamicFilter.apply, dynamic=False)
+    for module in network.modules():
+        if isinstance(module, DecoupledDynamicFilter):
+            module.apply_filters = compiled  # type: ignore[method-assign]

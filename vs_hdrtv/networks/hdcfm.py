@@ -20,13 +20,13 @@ class HierarchicalModulationEstimation(nn.Module):
 
     CHANNELS = (3, 16, 32, 64, 128, 128)
 
-    def __init__(self) -> None:
+    def __init__(self, dropout: float) -> None:
         super().__init__()
         blocks = len(self.CHANNELS) - 1
         self.convs = nn.ModuleList(nn.Conv2d(self.CHANNELS[i], self.CHANNELS[i + 1], 1) for i in range(blocks))
         self.norms = nn.ModuleList(nn.InstanceNorm2d(c, affine=True) for c in self.CHANNELS[1:-1])
         self.pool = nn.AvgPool2d(3, stride=2, padding=1)
-        self.dropout = nn.Dropout(0.5)
+        self.dropout = nn.Dropout(dropout)
         self.global_vector = nn.Conv2d(self.CHANNELS[-1], CONDITIONS, 1)
         self.local_map = nn.Conv2d(self.CHANNELS[-1], CONDITIONS, 1)
 
@@ -45,13 +45,21 @@ class HierarchicalModulationEstimation(nn.Module):
         return vector, functional.leaky_relu(local, 0.2)
 
 
+def _small[Layer: (nn.Linear, nn.Conv2d)](layer: Layer) -> Layer:
+    """`layer` with a tenth of its initial weights: modulation starts near the identity."""
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.mul_(0.1)
+    return layer
+
+
 class GlobalModulation(nn.Module):
     """Scale and shift per channel, `x s + b + x`, from the global vector (section 3.2.2)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.scale = nn.Linear(CONDITIONS, channels)
-        self.shift = nn.Linear(CONDITIONS, channels)
+        self.scale = _small(nn.Linear(CONDITIONS, channels))
+        self.shift = _small(nn.Linear(CONDITIONS, channels))
 
     def forward(self, x: Tensor, vector: Tensor) -> Tensor:
         """(N, C, H, W), (N, 6) -> (N, C, H, W)."""
@@ -64,8 +72,8 @@ class LocalModulation(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.scale = nn.Conv2d(CONDITIONS, channels, 1)
-        self.shift = nn.Conv2d(CONDITIONS, channels, 1)
+        self.scale = _small(nn.Conv2d(CONDITIONS, channels, 1))
+        self.shift = _small(nn.Conv2d(CONDITIONS, channels, 1))
 
     def forward(self, x: Tensor, local: Tensor) -> Tensor:
         """(N, C, H, W), (N, 6, H, W) -> (N, C, H, W)."""
@@ -125,9 +133,9 @@ class HDCFM(nn.Module):
     signal, not clamped.
     """
 
-    def __init__(self, channels: int = 64) -> None:
+    def __init__(self, channels: int = 64, dropout: float = 0.5) -> None:
         super().__init__()
-        self.condition = HierarchicalModulationEstimation()
+        self.condition = HierarchicalModulationEstimation(dropout)
         self.first = FirstStage(channels)
         self.first_global, self.first_local = GlobalModulation(channels), LocalModulation(channels)
         self.middle = MiddleStage(channels)

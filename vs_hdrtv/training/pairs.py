@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..color.gamut import convert, luminance, ycbcr_matrix
 from ..color.tone_curves import bt2390_eetf, bt2408
 from ..color.transfer import REFERENCE_WHITE, bt1886_inverse_eotf, pq_eotf, pq_inverse_eotf
+from ..errors import InputError
 from . import operators
 from .scenes import Picture
 
@@ -39,7 +40,7 @@ def make_pair(view: Picture, rng: np.random.Generator, operator: str | None = No
         look: strength of the random grade (contrast, saturation, white balance, black) on the SDR side, [0, 1].
 
     Raises:
-        ValueError: the view is black.
+        InputError: the view is black.
     """
     name = operator or str(rng.choice(operators.TRAINED))
     light = _expose(np.moveaxis(view, -1, 0).astype(np.float64), rng)
@@ -86,7 +87,7 @@ def _expose(light: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
     """Scale the view so that its log-average sits near mid-grey, as a camera or a colourist would, with errors of both."""
     y = luminance(light, "bt709")
     if not (y > 0).any():
-        raise ValueError("pairs: the view is black; choose another one")
+        raise InputError("pairs: the view is black; choose another one")
     floor = max(float(np.percentile(y, 1)), float(y.max()) * 1e-6)
     average = float(np.exp(np.mean(np.log(np.maximum(y, floor)))))
     # Night stays darker than day: the key follows the scene's own range a little.

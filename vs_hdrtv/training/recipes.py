@@ -7,7 +7,18 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import InputError
+
 FOLDER = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A stretch of steps with views of `size` x `size` pixels, `batch` of them a step."""
+
+    size: int
+    batch: int
+    steps: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,9 +26,8 @@ class Recipe:
     """What a training run is made of. `learning_rate` is Adam's peak; `average` the decay of the moving average."""
 
     model: str
-    size: int
-    batch: int
-    steps: int
+    phases: tuple[Phase, ...]
+    dropout: float
     warmup: int
     learning_rate: float
     clip: float
@@ -26,19 +36,33 @@ class Recipe:
     report: int
     checkpoint: int
 
+    @property
+    def steps(self) -> int:
+        """Steps of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+    def phase(self, step: int) -> Phase:
+        """Phase that `step` falls in; the last one from its end on."""
+        for phase in self.phases:
+            if step < phase.steps:
+                return phase
+            step -= phase.steps
+        return self.phases[-1]
+
 
 def load(name: str) -> Recipe:
     """Recipe `name`.
 
     Raises:
-        ValueError: there is no such recipe, or its file lacks or misspells a field.
+        InputError: there is no such recipe, or its file lacks or misspells a field.
     """
     path = FOLDER / f"{name}.toml"
     if not path.exists():
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
-        raise ValueError(f"train: unknown recipe {name!r}; choose one of {known}")
+        raise InputError(f"train: unknown recipe {name!r}; choose one of {known}")
     values = tomllib.loads(path.read_text(encoding="utf-8"))
     fields = {field.name for field in dataclasses.fields(Recipe)}
     if set(values) != fields:
-        raise ValueError(f"train: {path} must have exactly the fields {', '.join(sorted(fields))}; it differs in {', '.join(sorted(set(values) ^ fields))}")
+        raise InputError(f"train: {path} must have exactly the fields {', '.join(sorted(fields))}; it differs in {', '.join(sorted(set(values) ^ fields))}")
+    values["phases"] = tuple(Phase(**phase) for phase in values["phases"])
     return Recipe(**values)

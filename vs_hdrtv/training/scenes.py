@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
+
 Picture = NDArray[np.float32]
 """(H, W, 3) linear light, BT.709 primaries, arbitrary scale."""
 
@@ -53,11 +55,11 @@ def _read_exr(path: Path) -> NDArray[Any]:
     try:
         channels = OpenEXR.File(str(path)).channels()
     except RuntimeError as error:
-        raise ValueError(f"scenes: {path} cannot be decoded ({error}); remove it or convert it") from None
+        raise InputError(f"scenes: {path} cannot be decoded ({error}); remove it or convert it") from None
     for name in ("RGB", "RGBA"):
         if name in channels:
             return np.asarray(channels[name].pixels)
-    raise ValueError(f"scenes: {path} has channels {', '.join(channels)}; RGB is needed")
+    raise InputError(f"scenes: {path} has channels {', '.join(channels)}; RGB is needed")
 
 
 def _read_rgbe(path: Path) -> NDArray[Any]:
@@ -65,7 +67,7 @@ def _read_rgbe(path: Path) -> NDArray[Any]:
 
     picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if picture is None or picture.ndim != 3:
-        raise ValueError(f"scenes: {path} is not a colour .hdr picture; remove it or convert it")
+        raise InputError(f"scenes: {path} is not a colour .hdr picture; remove it or convert it")
     return np.asarray(picture)[..., 2::-1]
 
 
@@ -91,7 +93,7 @@ def find(folder: Path, wanted: str) -> list[Scene]:
     """Scenes of split `wanted` below `folder`, sorted by name.
 
     Raises:
-        ValueError: there is none.
+        InputError: there is none.
     """
     scenes = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
@@ -100,7 +102,7 @@ def find(folder: Path, wanted: str) -> list[Scene]:
             scenes.append(Scene(path.stem, place, split(place), path))
     chosen = [scene for scene in scenes if scene.split == wanted]
     if not chosen:
-        raise ValueError(f"scenes: no {wanted} scene among {len(scenes)} .hdr/.exr files in {folder}; give the folder of HDR pictures")
+        raise InputError(f"scenes: no {wanted} scene among {len(scenes)} .hdr/.exr files in {folder}; give the folder of HDR pictures")
     return chosen
 
 

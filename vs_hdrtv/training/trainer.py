@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import logging
 import math
 import time
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
+from ..networks.blocks import compile_for_training
 from . import pairs, scenes
 from .recipes import Recipe
 
@@ -23,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class PairStream(IterableDataset[tuple[Tensor, Tensor]]):
-    """Endless pairs; pair `index` is a function of the recipe's seed and `index` alone, so a resumed run sees the same ones."""
+    """Endless batches; the one of `step` is a function of the recipe and `step` alone, so a resumed run sees the same ones."""
 
     def __init__(self, data: Path, split: str, recipe: Recipe, start: int) -> None:
         self.scenes = scenes.find(data, split)
@@ -31,22 +33,25 @@ class PairStream(IterableDataset[tuple[Tensor, Tensor]]):
         self.start = start
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (3, size, size) float32 tensors `sdr`, `hdr`."""
+        """Yield (batch, 3, size, size) float32 tensors `sdr`, `hdr`."""
         torch.set_num_threads(1)
         pictures = [scene.read() for scene in self.scenes]
-        index = self.start
-        while True:
-            pair = make_training_pair(pictures, self.recipe, index)
-            yield torch.from_numpy(pair.sdr), torch.from_numpy(pair.hdr)
-            index += 1
+        for step in itertools.count(self.start):
+            batch = make_batch(pictures, self.recipe, step)
+            sdr, hdr = (np.stack([getattr(pair, side) for pair in batch]) for side in ("sdr", "hdr"))
+            yield torch.from_numpy(sdr), torch.from_numpy(hdr)
 
 
-def make_training_pair(pictures: list[scenes.Picture], recipe: Recipe, index: int) -> pairs.Pair:
-    """Pair number `index` of a recipe. Views that are all black are drawn again."""
-    rng = np.random.default_rng((recipe.seed, index))
+def make_batch(pictures: list[scenes.Picture], recipe: Recipe, step: int) -> list[pairs.Pair]:
+    """The pairs of one step of a recipe."""
+    phase = recipe.phase(step)
+    return [_make_pair(pictures, phase.size, np.random.default_rng((recipe.seed, step, item))) for item in range(phase.batch)]
+
+
+def _make_pair(pictures: list[scenes.Picture], size: int, rng: np.random.Generator) -> pairs.Pair:
     while True:
-        view = scenes.random_view(pictures[rng.integers(len(pictures))], recipe.size, rng)
-        if view.max() > 0:
+        view = scenes.random_view(pictures[rng.integers(len(pictures))], size, rng)
+        if view.max() > 0:  # a black view teaches nothing: draw again
             return pairs.make_pair(view, rng)
 
 
@@ -66,7 +71,7 @@ def train(network: nn.Module, recipe: Recipe, data: Path, output: Path, *, compi
         recipe: size, steps, rates, seed.
         data: folder of scene-linear pictures.
         output: folder for `checkpoint.pt` and `curve.csv`.
-        compiled: run the step through `torch.compile` (a tenth of eager's time on a CPU).
+        compiled: compile the dynamic filters (a fraction of eager's time on a CPU).
 
     Returns:
         The exponential moving average of the weights.
@@ -83,9 +88,9 @@ def train(network: nn.Module, recipe: Recipe, data: Path, output: Path, *, compi
         average, step = state["average"], state["step"]
         logger.info("train: resumed from %s at step %d", checkpoint, step)
     torch.manual_seed(recipe.seed + step)
-    stream = PairStream(data, "train", recipe, step * recipe.batch)
-    loader = iter(DataLoader(stream, batch_size=recipe.batch, num_workers=1, prefetch_factor=8))
-    run = torch.compile(network) if compiled else network
+    loader = iter(DataLoader(PairStream(data, "train", recipe, step), batch_size=None, num_workers=1, prefetch_factor=8))
+    if compiled:
+        compile_for_training(network)
     network.train()
     start, first, total = time.monotonic(), step, 0.0
     while step < recipe.steps:
@@ -94,7 +99,7 @@ def train(network: nn.Module, recipe: Recipe, data: Path, output: Path, *, compi
         torch.manual_seed(recipe.seed * 1_000_003 + step)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step)
-        loss = functional.l1_loss(run(sdr), hdr)
+        loss = functional.l1_loss(network(sdr), hdr)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)

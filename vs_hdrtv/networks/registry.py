@@ -1,0 +1,24 @@
+"""The networks by the name that a model card gives in `network`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from ..errors import InputError
+from .hdcfm import HDCFM
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"hdcfm": HDCFM}
+
+
+def create(name: str, **arguments: Any) -> nn.Module:
+    """A new network.
+
+    Raises:
+        InputError: `name` is not a key of `NETWORKS`.
+    """
+    if name not in NETWORKS:
+        raise InputError(f"networks: unknown network {name!r}; choose one of {', '.join(NETWORKS)}")
+    return NETWORKS[name](**arguments)
