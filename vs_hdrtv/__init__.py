@@ -1,1 +1,27 @@
-"""SDR to HDR conversion by the networks of four papers, as composable filters."""
+"""SDR to HDR conversion by the networks of four papers, as composable VapourSynth filters.
+
+`import vs_hdrtv` is light: the filters, and vapoursynth with them, are imported when one of them is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .filters import feature_map, inverse_tone_map, sdr_to_hdr, to_hdr10, to_hlg
+
+__version__ = "0.1.0"
+
+__all__ = ["feature_map", "inverse_tone_map", "sdr_to_hdr", "to_hdr10", "to_hlg"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from . import filters
+
+        return getattr(filters, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -37,8 +37,13 @@ _A_KNEE_CURVE = (-1.1510, 2.7811, -0.6302)
 
 # BT.2446-1, table 7 (method C): a line up to the inflection point, a logarithm above, in cd/m2, SDR white at 100.
 _C_K1, _C_K2, _C_K3, _C_K4 = 0.83802, 15.09968, 0.74204, 78.99439
-_C_SDR_INFLECTION = 58.5
+# The table prints 58.5, which is 80 % SDR rounded: with it the curve steps back by 0.04 cd/m2 at the inflection. The other
+# four constants follow from the exact value.
+_C_SDR_INFLECTION = 100 * 0.8**2.4
 _C_HDR_INFLECTION = _C_SDR_INFLECTION / _C_K1
+
+_BRIGHTEST = 2.0
+"""SDR signal that the expanding methods are held at: it is PQ 1.0 by then, and infinities would become NaN."""
 
 
 def bt2408(sdr: Array, reference_white: float = REFERENCE_WHITE) -> Array:
@@ -53,7 +58,7 @@ def bt2446a(sdr: Array) -> Array:
     The exponent's result divided by 1000 is a gamma 2.4 signal relative to 1000 cd/m2 (50 % grey becomes 76 cd/m2).
     """
     xp = namespace(sdr)
-    signal = bt1886_inverse_eotf(convert(bt1886_eotf(sdr), "bt709", "bt2020"))
+    signal = bt1886_inverse_eotf(convert(bt1886_eotf(_bounded(sdr)), "bt709", "bt2020"))
     ycbcr = mix_channels(ycbcr_matrix("bt2020"), signal)
     luma = non_negative(ycbcr[..., :1, :, :])
     scaled = 255 * luma
@@ -86,14 +91,14 @@ def bt2446a_to_sdr(hdr: Array, peak: float = 1000.0) -> Array:
 
 
 def bt2446c(sdr: Array, crosstalk: float = 0.0) -> Array:
-    """SDR to HDR by method C. BT.2446-1, section 6 and table 7; SDR white becomes 332 cd/m2.
+    """SDR to HDR by method C. BT.2446-1, section 6 and table 7; SDR white becomes 332.6 cd/m2.
 
     Args:
         sdr: gamma signal.
         crosstalk: alpha of the crosstalk matrix that the SDR was made with, [0, 1/3).
     """
     xp = namespace(sdr)
-    light = mix_channels(_crosstalk(crosstalk), 100 * convert(bt1886_eotf(sdr), "bt709", "bt2020"))
+    light = mix_channels(_crosstalk(crosstalk), 100 * convert(bt1886_eotf(_bounded(sdr)), "bt709", "bt2020"))
     y = non_negative(luminance(light, "bt2020"))
     expanded = xp.where(
         y <= _C_SDR_INFLECTION, y / _C_K1, _C_HDR_INFLECTION * (xp.exp((y - _C_K4) / _C_K2) + _C_K3)
@@ -160,6 +165,12 @@ INVERSE_TONE_MAPS: dict[str, Callable[[Array], Array]] = {
     "bt2408": bt2408,
 }
 """The analytic SDR to HDR baselines by the name that `inverse_tone_map(method=)` takes."""
+
+
+def _bounded(sdr: Array) -> Array:
+    """`sdr` held at `_BRIGHTEST`; NaN stays, for the EOTF to make black."""
+    xp = namespace(sdr)
+    return xp.where(sdr > _BRIGHTEST, xp.full_like(sdr, _BRIGHTEST), sdr)
 
 
 def _quadratic(coefficients: tuple[float, float, float], x: Array) -> Array:

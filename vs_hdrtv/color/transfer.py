@@ -93,18 +93,14 @@ def hlg_ootf(scene: Array, peak: float = 1000.0) -> Array:
     """Scene light (..., 3, H, W) in [0, 1], BT.2020, to display light in cd/m2. BT.2100-2 table 5, black level 0."""
     gamma = hlg_system_gamma(peak)
     scene = non_negative(scene)
-    return peak * luminance(scene, "bt2020") ** (gamma - 1) * scene
+    return peak * _luminance_power(scene, gamma - 1) * scene
 
 
 def hlg_inverse_ootf(display: Array, peak: float = 1000.0) -> Array:
     """Display light (..., 3, H, W) in cd/m2, BT.2020, to scene light in [0, 1]. BT.2100-2 table 5, black level 0."""
-    xp = namespace(display)
     gamma = hlg_system_gamma(peak)
     display = non_negative(display) / peak
-    y = luminance(display, "bt2020")
-    # Black stays black: 0 to a negative power times 0 would be NaN.
-    scale = xp.where(y > 0, y, xp.ones_like(y)) ** ((1 - gamma) / gamma)
-    return scale * display
+    return _luminance_power(display, (1 - gamma) / gamma) * display
 
 
 def bt1886_eotf(signal: Array, black: float = 0.0) -> Array:
@@ -136,3 +132,10 @@ def srgb_inverse_eotf(light: Array) -> Array:
     xp = namespace(light)
     x = non_negative(light)
     return xp.where(x <= SRGB_LIGHT_KNEE, x * SRGB_SLOPE, (1 + SRGB_ALPHA) * x ** (1 / SRGB_GAMMA) - SRGB_ALPHA)
+
+
+def _luminance_power(light: Array, exponent: float) -> Array:
+    """Luminance of BT.2020 `light` to a power of either sign, 1 where it would make black or infinite light NaN."""
+    xp = namespace(light)
+    y = luminance(light, "bt2020")
+    return xp.where((y > 0) & xp.isfinite(y), y, xp.ones_like(y)) ** exponent

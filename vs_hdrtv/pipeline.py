@@ -1,0 +1,84 @@
+"""Plans: chains of stages as a small graph over one or several sources, and the value of one frame of a plan.
+
+A plan knows nothing of VapourSynth or ComfyUI: a front gives `fetch`, which hands over a source's frame on the engine's device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .color.arrays import Array
+from .stages import Stage
+
+if TYPE_CHECKING:
+    from .engines import Engine
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A place where frames come in; told apart by identity."""
+
+    signal: str
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A stage and where each signal that it reads comes from."""
+
+    stage: Stage
+    inputs: Mapping[str, Source | Step]
+
+
+Fetch = Callable[[Source, int], Array]
+"""`fetch(source, frame)` -> (1, C, H, W) on the engine's device."""
+
+
+def windows(step: Step) -> dict[Source, tuple[int, int]]:
+    """Lowest and highest frame offset at which each source of a plan is read, 0 always being inside."""
+    found: dict[Source, tuple[int, int]] = {}
+
+    def visit(node: Source | Step, low: int, high: int) -> None:
+        if isinstance(node, Source):
+            known = found.get(node, (0, 0))
+            found[node] = (min(known[0], low), max(known[1], high))
+            return
+        for signal, offsets in node.stage.reads.items():
+            visit(node.inputs[signal], low + min(offsets), high + max(offsets))
+
+    visit(step, 0, 0)
+    return found
+
+
+def compute(step: Step, frame: int, scene: tuple[int, int], engine: Engine, fetch: Fetch) -> Array:
+    """Value of `step` at `frame`.
+
+    Args:
+        step: end of the plan.
+        frame: frame number.
+        scene: first and last frame of the scene that `frame` lies in. A stage that reads over its ends gets the nearest
+            frame inside, which lies inside the window already asked for.
+        engine: runs the networks.
+        fetch: gives the sources' frames.
+    """
+    known: dict[tuple[Source | Step, int], Array] = {}
+
+    def value(node: Source | Step, at: int) -> Array:
+        key = (node, at)
+        if key not in known:
+            known[key] = fetch(node, at) if isinstance(node, Source) else run(node, at)
+        return known[key]
+
+    def run(node: Step, at: int) -> Array:
+        stage = node.stage
+        arrays = [
+            value(node.inputs[signal], min(max(at + offset, scene[0]), scene[1]))
+            for signal, offsets in stage.reads.items()
+            for offset in offsets
+        ]
+        call = engine.load(stage.card) if stage.card is not None else stage.function
+        assert call is not None, stage.name
+        return call(*arrays)
+
+    return run(step, frame)

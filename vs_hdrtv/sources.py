@@ -1,0 +1,155 @@
+"""Clips as sources of signals: what their properties say, what is assumed where they say nothing, and the float RGB of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import vapoursynth as vs
+from numpy.typing import NDArray
+
+from .errors import InputError
+
+logger = logging.getLogger(__name__)
+
+HDR_TRANSFERS = {int(vs.TRANSFER_ST2084): "PQ", int(vs.TRANSFER_ARIB_B67): "HLG"}
+
+SD_LINES, NTSC_LINES = 576, 486
+"""Untagged video of up to 576 lines is BT.601; of up to 486 lines (and 480, its usual crop) its 525-line variant."""
+
+_UNSPECIFIED = 2
+_FIELDS = {int(vs.FIELD_TOP), int(vs.FIELD_BOTTOM)}
+_PRIMARIES_OF_MATRIX = {
+    int(vs.MATRIX_ST170_M): int(vs.PRIMARIES_ST170_M),
+    int(vs.MATRIX_BT470_BG): int(vs.PRIMARIES_BT470_BG),
+    int(vs.MATRIX_BT2020_NCL): int(vs.PRIMARIES_BT2020),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ClipSource:
+    """A clip that a plan reads.
+
+    Attributes:
+        raw: the clip itself, for its properties.
+        planes: RGBS (or GRAYS) clip of the signal.
+        assumed: frame properties that were missing and what was taken for them.
+        name: filter that reads it; messages start with it.
+        signal: `sdr` or `hdr`.
+        force: take a clip tagged PQ or HLG for SDR.
+    """
+
+    raw: vs.VideoNode
+    planes: vs.VideoNode
+    assumed: Mapping[str, int]
+    name: str
+    signal: str
+    force: bool
+
+    def check(self, props: Mapping[str, Any], frame: int) -> None:
+        """Refuse a frame whose properties have changed into something that cannot be read as the signal.
+
+        Raises:
+            InputError: the frame is interlaced, or of another transfer, or tagged where frame 0 was not.
+        """
+        _check(self.name, self.signal, props, self.force, f" at frame {frame}")
+        for key, value in self.assumed.items():
+            found = int(props.get(key, _UNSPECIFIED))
+            if found not in (_UNSPECIFIED, value):
+                raise InputError(
+                    f"{self.name}: clip has {key}={found} at frame {frame} but none at frame 0, where {value} was assumed; "
+                    f"tag the whole clip with core.std.SetFrameProps(clip, {key}=...)"
+                )
+
+
+def open_source(name: str, clip: vs.VideoNode, signal: str, *, force: bool = False, known: bool = False) -> ClipSource:
+    """Check a clip and prepare its float planes.
+
+    Args:
+        name: filter that asks; messages start with it.
+        clip: constant format and size.
+        signal: `sdr`: anything SDR, brought to BT.709 primaries and a BT.1886 signal, light preserved. `hdr`: PQ, BT.2020.
+        force: take a clip tagged PQ or HLG for SDR.
+        known: the clip was made by this package and carries `signal`: its frame 0 is not asked for.
+
+    Raises:
+        InputError: variable format or size, interlaced, already HDR (for `sdr`), or not PQ (for `hdr`).
+    """
+    if not isinstance(clip, vs.VideoNode):
+        raise InputError(f"{name}: clip is a {type(clip).__name__}; give a vapoursynth.VideoNode")
+    if clip.format is None or clip.width == 0 or clip.height == 0:
+        raise InputError(f"{name}: clip has variable format or size; make it constant first, for example with core.resize.Bicubic")
+    if known:
+        return ClipSource(clip, clip, {}, name, signal, force)
+    props = clip.get_frame(0).props
+    _check(name, signal, props, force, "")
+    assumed = _assume(name, clip, props)
+    arguments: dict[str, Any] = {_RESIZE_ARGUMENT[key]: value for key, value in assumed.items()}
+    if signal == "sdr":
+        if force and int(props.get("_Transfer", _UNSPECIFIED)) in HDR_TRANSFERS:
+            arguments["transfer_in"] = vs.TRANSFER_BT709
+        planes = clip.resize.Bicubic(
+            format=vs.RGBS, transfer=vs.TRANSFER_BT709, primaries=vs.PRIMARIES_BT709, **_CATMULL_ROM, **arguments
+        )
+    else:
+        planes = clip.resize.Bicubic(format=vs.RGBS, **_CATMULL_ROM, **arguments)
+    return ClipSource(clip, planes, assumed, name, signal, force)
+
+
+def read_planes(frame: vs.VideoFrame) -> NDArray[np.float32]:
+    """(1, C, H, W) copy of a float frame; NaN becomes 0 and infinities the ends of [0, 1], lest one pixel spoil a mean."""
+    array = np.stack([np.asarray(frame[plane]) for plane in range(frame.format.num_planes)])[None]
+    if not np.isfinite(array).all():
+        array = np.nan_to_num(array, nan=0.0, posinf=1.0, neginf=0.0)
+    return array
+
+
+_CATMULL_ROM = {"filter_param_a": 0.0, "filter_param_b": 0.5}
+_RESIZE_ARGUMENT = {"_Matrix": "matrix_in", "_Transfer": "transfer_in", "_Primaries": "primaries_in"}
+
+
+def _check(name: str, signal: str, props: Mapping[str, Any], force: bool, where: str) -> None:
+    field = int(props.get("_FieldBased", 0))
+    if field in _FIELDS:
+        raise InputError(
+            f"{name}: clip is interlaced{where} (_FieldBased={field}); deinterlace it first, for example with "
+            "core.bwdif.Bwdif(clip, field=3)"
+        )
+    transfer = int(props.get("_Transfer", _UNSPECIFIED))
+    if signal == "sdr" and transfer in HDR_TRANSFERS and not force:
+        raise InputError(
+            f"{name}: clip is already HDR{where} ({HDR_TRANSFERS[transfer]}, _Transfer={transfer}); pass it by, or use force=True "
+            "if the tag is wrong"
+        )
+    if signal == "hdr" and transfer != vs.TRANSFER_ST2084:
+        raise InputError(
+            f"{name}: clip is not PQ{where} (_Transfer={transfer}); give it the result of feature_map or inverse_tone_map"
+        )
+
+
+def _assume(name: str, clip: vs.VideoNode, props: Mapping[str, Any]) -> dict[str, int]:
+    """Properties that are missing, by the project's rule: up to 576 lines BT.601, else BT.709; logged once a filter."""
+    standard = clip.height > SD_LINES
+    lines_525 = clip.height <= NTSC_LINES
+    rgb = clip.format.color_family == vs.RGB
+    if rgb or standard:
+        matrix, primaries = vs.MATRIX_BT709, vs.PRIMARIES_BT709
+    elif lines_525:
+        matrix, primaries = vs.MATRIX_ST170_M, vs.PRIMARIES_ST170_M
+    else:
+        matrix, primaries = vs.MATRIX_BT470_BG, vs.PRIMARIES_BT470_BG
+    known_matrix = int(props.get("_Matrix", _UNSPECIFIED))
+    if known_matrix != _UNSPECIFIED and not rgb:
+        # A clip with a matrix but no primaries was tagged by a tool that knew the standard: both come from it.
+        primaries = vs.ColorPrimaries(_PRIMARIES_OF_MATRIX.get(known_matrix, vs.PRIMARIES_BT709))
+    defaults = {"_Matrix": matrix, "_Transfer": vs.TRANSFER_BT709, "_Primaries": primaries}
+    if rgb:
+        del defaults["_Matrix"]
+    assumed = {key: int(value) for key, value in defaults.items() if int(props.get(key, _UNSPECIFIED)) == _UNSPECIFIED}
+    if assumed:
+        what = ", ".join(f"{key}={value}" for key, value in assumed.items())
+        logger.warning("%s: clip is not fully tagged; assuming %s", name, what)
+    return assumed
