@@ -51,8 +51,8 @@ def mix_channels(matrix: NDArray[np.float64], x: Array) -> Array:
         x: (..., C, H, W) planar picture.
 
     Returns:
-        (..., M, H, W). Each output is summed channel by channel in a fixed order, so that a pixel does not depend on the
-        size of the picture that it stands in (a BLAS product would).
+        (..., M, H, W). Each output is summed channel by channel in a fixed order, so that a pixel does not depend on
+        the size of the picture that it stands in (a BLAS product would).
     """
     xp = namespace(x)
     rows = []

@@ -48,20 +48,20 @@ def rgb_to_xyz(primaries: str) -> NDArray[np.float64]:
 
 @cache
 def conversion_matrix(source: str, target: str) -> NDArray[np.float64]:
-    """(3, 3) matrix from linear RGB in `source` primaries to linear RGB in `target` primaries. BT.2087-0 for 709 to 2020."""
+    """(3, 3) matrix between linear RGB of `source` and of `target` primaries. BT.2087-0 for BT.709 to BT.2020."""
     matrix: NDArray[np.float64] = np.linalg.solve(rgb_to_xyz(target), rgb_to_xyz(source))
     return matrix
 
 
 def convert(light: Array, source: str, target: str) -> Array:
-    """Linear light (..., 3, H, W) from `source` to `target` primaries. Colours outside `target` come out negative."""
+    """Linear light (..., 3, H, W) from `source` to `target` primaries; colours outside `target` come out negative."""
     if source == target:
         return light
     return mix_channels(conversion_matrix(source, target), light)
 
 
 def luminance(light: Array, primaries: str) -> Array:
-    """Luminance (..., 1, H, W) of linear RGB (..., 3, H, W), in the unit of `light`. BT.2100-2 table 5 uses it for Y_S."""
+    """Luminance (..., 1, H, W) of linear RGB (..., 3, H, W), in the unit of `light` (Y_S of BT.2100-2, table 5)."""
     return mix_channels(rgb_to_xyz(primaries)[1:2], light)
 
 

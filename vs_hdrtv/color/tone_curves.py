@@ -37,8 +37,8 @@ _A_KNEE_CURVE = (-1.1510, 2.7811, -0.6302)
 
 # BT.2446-1, table 7 (method C): a line up to the inflection point, a logarithm above, in cd/m2, SDR white at 100.
 _C_K1, _C_K2, _C_K3, _C_K4 = 0.83802, 15.09968, 0.74204, 78.99439
-# The table prints 58.5, which is 80 % SDR rounded: with it the curve steps back by 0.04 cd/m2 at the inflection. The other
-# four constants follow from the exact value.
+# The table prints 58.5, which is 80 % SDR rounded: with it the curve steps back by 0.04 cd/m2 at the inflection. The
+# other four constants follow from the exact value.
 _C_SDR_INFLECTION = 100 * 0.8**2.4
 _C_HDR_INFLECTION = _C_SDR_INFLECTION / _C_K1
 
@@ -47,7 +47,7 @@ _BRIGHTEST = 2.0
 
 
 def bt2408(sdr: Array, reference_white: float = REFERENCE_WHITE) -> Array:
-    """SDR to HDR by display light: white goes to `reference_white` cd/m2, nothing is expanded. BT.2408-7, section 5.1.3."""
+    """SDR to HDR by display light: white goes to `reference_white` cd/m2, nothing expands. BT.2408-7, section 5.1.3."""
     light = convert(bt1886_eotf(sdr), "bt709", "bt2020")
     return pq_inverse_eotf(light * reference_white)
 
@@ -64,7 +64,8 @@ def bt2446a(sdr: Array) -> Array:
     scaled = 255 * luma
     exponent = xp.where(scaled <= _A_THRESHOLD, _quadratic(_A_LOW, scaled), _quadratic(_A_HIGH, scaled))
     # 0 ** exponent has no gradient; held at 1e-6, which is 0 in any integer format.
-    expanded = xp.where(scaled > 0, xp.where(scaled > 1e-6, scaled, 1e-6 + 0 * scaled) ** exponent / _A_PEAK, 0 * scaled)
+    base = xp.where(scaled > 1e-6, scaled, 1e-6 + 0 * scaled)
+    expanded = xp.where(scaled > 0, base**exponent / _A_PEAK, 0 * scaled)
     gain = xp.where(luma > 0, _A_CHROMA_GAIN * expanded / xp.where(luma > 0, luma, 1 + luma), 1 + 0 * luma)
     hdr = xp.concat([expanded, ycbcr[..., 1:, :, :] * gain], axis=-3)
     return pq_inverse_eotf(_A_PEAK * bt1886_eotf(mix_channels(np.linalg.inv(ycbcr_matrix("bt2020")), hdr)))
@@ -100,9 +101,7 @@ def bt2446c(sdr: Array, crosstalk: float = 0.0) -> Array:
     xp = namespace(sdr)
     light = mix_channels(_crosstalk(crosstalk), 100 * convert(bt1886_eotf(_bounded(sdr)), "bt709", "bt2020"))
     y = non_negative(luminance(light, "bt2020"))
-    expanded = xp.where(
-        y <= _C_SDR_INFLECTION, y / _C_K1, _C_HDR_INFLECTION * (xp.exp((y - _C_K4) / _C_K2) + _C_K3)
-    )
+    expanded = xp.where(y <= _C_SDR_INFLECTION, y / _C_K1, _C_HDR_INFLECTION * (xp.exp((y - _C_K4) / _C_K2) + _C_K3))
     # The curve acts on luminance, chromaticity is kept: one gain for the three channels.
     gain = xp.where(y > 0, expanded / xp.where(y > 0, y, 1 + y), 1 / _C_K1 + 0 * y)
     return pq_inverse_eotf(mix_channels(np.linalg.inv(_crosstalk(crosstalk)), light * gain))
@@ -140,8 +139,8 @@ def bt2390_eetf(
     """
     if not (peak > black >= 0 and source_peak > source_black >= 0):
         raise InputError(
-            f"bt2390_eetf: peak {peak} over black {black} and source_peak {source_peak} over source_black {source_black} "
-            "(cd/m2): each peak must be above its black"
+            f"bt2390_eetf: peak {peak} over black {black} and source_peak {source_peak} over source_black "
+            f"{source_black} (cd/m2): each peak must be above its black"
         )
     xp = namespace(hdr)
     low, high, lowest, highest = (_pq(value) for value in (source_black, source_peak, black, peak))

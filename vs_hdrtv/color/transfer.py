@@ -1,7 +1,8 @@
 """Transfer functions: between coded signal and light.
 
 Display light is absolute, in cd/m2, where the standard makes it so (PQ, HLG with its OOTF) and relative to white (1.0)
-otherwise. Every EOTF clamps below 0 and turns NaN into 0. Shapes are kept; any shape will do unless a function says (..., 3, H, W).
+otherwise. Every EOTF clamps below 0 and turns NaN into 0. Shapes are kept; any shape will do unless a function says
+(..., 3, H, W).
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ def bt1886_inverse_eotf(light: Array, black: float = 0.0) -> Array:
 
 
 def srgb_eotf(signal: Array) -> Array:
-    """sRGB signal in [0, 1] to light relative to white. IEC 61966-2-1:1999."""
+    """Decode sRGB signal in [0, 1] to light relative to white. IEC 61966-2-1:1999."""
     xp = namespace(signal)
     x = non_negative(signal)
     return xp.where(x <= SRGB_SIGNAL_KNEE, x / SRGB_SLOPE, ((x + SRGB_ALPHA) / (1 + SRGB_ALPHA)) ** SRGB_GAMMA)

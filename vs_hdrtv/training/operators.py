@@ -1,9 +1,9 @@
 """SDR operators: how grading houses, cameras and renderers bring scene light down to SDR.
 
 Each takes scene light (3, H, W), BT.709, exposed so that the operator's mid-grey is where it expects it (1.0 = diffuse
-white before compression), draws its own parameters, and gives display light in [0, 1] relative to SDR white. A network that
-has seen one operator only fails on every other one, so training draws from all of `SEEN`; `UNSEEN` is only ever tested on, and
-`ANALYTIC` (whose exact inverses are baselines) is reported apart.
+white before compression), draws its own parameters, and gives display light in [0, 1] relative to SDR white. A network
+that has seen one operator only fails on every other one, so training draws from all of `SEEN`; `UNSEEN` is only ever
+tested on, and `ANALYTIC` (whose exact inverses are baselines) is reported apart.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ def logarithmic(light: Light, rng: np.random.Generator) -> Light:
 
 def toe_line_shoulder(light: Light, rng: np.random.Generator) -> Light:
     """Toe, straight line and shoulder in one (Uchimura 2017), random contrast and linear section."""
-    contrast, start, length, toe = rng.uniform(0.9, 1.2), rng.uniform(0.15, 0.3), rng.uniform(0.2, 0.5), rng.uniform(1.0, 1.5)
+    contrast, start = rng.uniform(0.9, 1.2), rng.uniform(0.15, 0.3)
+    length, toe = rng.uniform(0.2, 0.5), rng.uniform(1.0, 1.5)
     line_end = start + (1 - start) * length / contrast
     level = start + contrast * (line_end - start)
     slope = contrast / (1 - level)

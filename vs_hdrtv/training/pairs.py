@@ -1,4 +1,4 @@
-"""SDR/HDR pairs from scene-linear pictures: exposure, SDR operator and look, 8-bit 4:2:0, and the HDR master at SDR's level."""
+"""SDR/HDR pairs from scene-linear pictures: exposure, operator, look, 8-bit 4:2:0; the HDR master at SDR's level."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ def make_pair(view: Picture, rng: np.random.Generator, operator: str | None = No
 def master(light: NDArray[np.float64], sdr: NDArray[np.float64]) -> NDArray[np.float64]:
     """HDR master (3, H, W) of scene light at the level of its SDR version.
 
-    The light is scaled until the median of log(HDR / BT.2408(SDR)) over pixels that the SDR did not clip is 0: no network
-    can learn an absolute level that the SDR does not hold. Then a BT.2390 shoulder to `MASTER_PEAK` on the largest channel.
+    The light is scaled until the median of log(HDR / BT.2408(SDR)) over pixels that the SDR did not clip is 0: no
+    network can learn an absolute level that the SDR does not hold. Then a BT.2390 shoulder to `MASTER_PEAK` on the
+    largest channel.
     """
     reference = luminance(pq_eotf(bt2408(sdr)), "bt2020")
     scene = luminance(light, "bt709")
     # Below 0.05 of the signal an 8-bit code is worth more than 10 % of light: too coarse to set a level by.
     usable = (sdr.max(axis=0, keepdims=True) < CLIPPED) & (sdr.max(axis=0, keepdims=True) > 0.05) & (scene > 0)
+    scale = REFERENCE_WHITE
     if usable.any():
         scale = float(np.exp(np.median(np.log(reference[usable] / scene[usable]))))
-    else:
-        scale = REFERENCE_WHITE
     hdr = convert(light * scale, "bt709", "bt2020")
     peak = hdr.max(axis=0, keepdims=True)
     shouldered = pq_eotf(bt2390_eetf(pq_inverse_eotf(peak), MASTER_PEAK))
@@ -84,7 +84,7 @@ def to_8bit_420(sdr: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _expose(light: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Scale the view so that its log-average sits near mid-grey, as a camera or a colourist would, with errors of both."""
+    """Scale the view so that its log-average sits near mid-grey, as a camera or a colourist would, errors included."""
     y = luminance(light, "bt709")
     if not (y > 0).any():
         raise InputError("pairs: the view is black; choose another one")

@@ -72,7 +72,7 @@ def _read_rgbe(path: Path) -> NDArray[Any]:
 
 
 def location(name: str) -> str:
-    """Location of a scene: its name without size and running number (`brown_photostudio_01_1k` -> `brown_photostudio`)."""
+    """Location of a scene: its name without size and number (`brown_photostudio_01_1k` -> `brown_photostudio`)."""
     stem = re.sub(r"_\d+k$", "", name)
     stem = re.sub(r"_\d+$", "", stem)
     return SAME_LOCATION.get(stem, stem)
@@ -102,7 +102,9 @@ def find(folder: Path, wanted: str) -> list[Scene]:
             scenes.append(Scene(path.stem, place, split(place), path))
     chosen = [scene for scene in scenes if scene.split == wanted]
     if not chosen:
-        raise InputError(f"scenes: no {wanted} scene among {len(scenes)} .hdr/.exr files in {folder}; give the folder of HDR pictures")
+        raise InputError(
+            f"scenes: no {wanted} scene among {len(scenes)} .hdr/.exr files in {folder}; give the folder of HDR files"
+        )
     return chosen
 
 

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class PairStream(IterableDataset[tuple[Tensor, Tensor]]):
-    """Endless batches; the one of `step` is a function of the recipe and `step` alone, so a resumed run sees the same ones."""
+    """Endless batches, each a function of the recipe and its step alone, so that a resumed run sees the same ones."""
 
     def __init__(self, data: Path, split: str, recipe: Recipe, start: int) -> None:
         self.scenes = scenes.find(data, split)
@@ -45,7 +45,10 @@ class PairStream(IterableDataset[tuple[Tensor, Tensor]]):
 def make_batch(pictures: list[scenes.Picture], recipe: Recipe, step: int) -> list[pairs.Pair]:
     """The pairs of one step of a recipe."""
     phase = recipe.phase(step)
-    return [_make_pair(pictures, phase.size, np.random.default_rng((recipe.seed, step, item))) for item in range(phase.batch)]
+    return [
+        _make_pair(pictures, phase.size, np.random.default_rng((recipe.seed, step, item)))
+        for item in range(phase.batch)
+    ]
 
 
 def _make_pair(pictures: list[scenes.Picture], size: int, rng: np.random.Generator) -> pairs.Pair:
@@ -88,7 +91,9 @@ def train(network: nn.Module, recipe: Recipe, data: Path, output: Path, *, compi
         average, step = state["average"], state["step"]
         logger.info("train: resumed from %s at step %d", checkpoint, step)
     torch.manual_seed(recipe.seed + step)
-    loader = iter(DataLoader(PairStream(data, "train", recipe, step), batch_size=None, num_workers=1, prefetch_factor=8))
+    loader = iter(
+        DataLoader(PairStream(data, "train", recipe, step), batch_size=None, num_workers=1, prefetch_factor=8)
+    )
     if compiled:
         compile_for_training(network)
     network.train()
@@ -112,11 +117,22 @@ def train(network: nn.Module, recipe: Recipe, data: Path, output: Path, *, compi
         if step % recipe.report == 0 or step == recipe.steps:
             count = (step - first) % recipe.report or recipe.report
             rate = (step - first) / (time.monotonic() - start)
-            logger.info("step %d/%d  L1 %.5f  %.2f steps/s  %.0f min left", step, recipe.steps, total / count, rate, (recipe.steps - step) / rate / 60)
+            left = (recipe.steps - step) / rate / 60
+            logger.info(
+                "step %d/%d  L1 %.5f  %.2f steps/s  %.0f min left", step, recipe.steps, total / count, rate, left
+            )
             _append(output / "curve.csv", step, total / count)
             total = 0.0
         if step % recipe.checkpoint == 0 or step == recipe.steps:
-            _save(checkpoint, {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "average": average, "step": step})
+            _save(
+                checkpoint,
+                {
+                    "network": network.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "average": average,
+                    "step": step,
+                },
+            )
     return average
 
 

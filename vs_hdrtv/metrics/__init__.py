@@ -1,0 +1,1 @@
+"""Measures of HDR pictures against a reference, and the table that compares methods (`vs-hdrtv evaluate`)."""
