@@ -1,4 +1,4 @@
-"""What an HDR file says about itself: colour signalling, mastering display (ST 2086) and content light level (CTA-861.3).
+"""What an HDR file says about itself: colour signalling, mastering display (ST 2086), content light level (CTA-861.3).
 
 The same facts in the forms that they travel in: VapourSynth frame properties and x265 parameters. Nothing here is
 measured or guessed: a mastering display is what the caller states, a content light level what the caller measured.
@@ -56,13 +56,17 @@ class Signalling:
         }
 
 
-_X265_COMMON = {"colorprim": "bt2020", "colormatrix": "bt2020nc", "range": "limited", "chromaloc": "2"}
+_X265_COMMON = {
+    "colorprim": "bt2020",
+    "colormatrix": "bt2020nc",
+    "range": "limited",
+    "chromaloc": "2",
+    "repeat-headers": "1",  # a player that starts in the middle still learns the metadata
+}
 
 SIGNALLING: dict[str, Signalling] = {
-    "pq": Signalling(
-        transfer=16, x265={**_X265_COMMON, "transfer": "smpte2084", "hdr10": "1", "hdr10-opt": "1", "repeat-headers": "1"}
-    ),
-    "hlg": Signalling(transfer=18, x265={**_X265_COMMON, "transfer": "arib-std-b67", "repeat-headers": "1"}),
+    "pq": Signalling(transfer=16, x265={**_X265_COMMON, "transfer": "smpte2084", "hdr10": "1", "hdr10-opt": "1"}),
+    "hlg": Signalling(transfer=18, x265={**_X265_COMMON, "transfer": "arib-std-b67"}),
 }
 """The two kinds of HDR that the project writes. BT.2100-2."""
 
@@ -97,7 +101,7 @@ class MasteringDisplay:
                 raise InputError(f"mastering_display: chromaticity ({x}, {y}); x and y must be between 0 and 1")
 
     def frame_properties(self) -> dict[str, float | list[float]]:
-        """Properties as BestSource and vs-placebo name them: primaries in the order red, green, blue; luminance in cd/m2."""
+        """Properties as BestSource names them: primaries in the order red, green, blue; luminance in cd/m2."""
         return {
             "MasteringDisplayPrimariesX": [x for x, _ in self.primaries],
             "MasteringDisplayPrimariesY": [y for _, y in self.primaries],
@@ -126,7 +130,8 @@ class MasteringDisplay:
         red, green, blue = self.primaries
         points = {"G": green, "B": blue, "R": red, "WP": self.white}
         coded = "".join(
-            f"{name}({round(x * CHROMATICITY_STEPS)},{round(y * CHROMATICITY_STEPS)})" for name, (x, y) in points.items()
+            f"{name}({round(x * CHROMATICITY_STEPS)},{round(y * CHROMATICITY_STEPS)})"
+            for name, (x, y) in points.items()
         )
         high, low = round(self.max_luminance * LUMINANCE_STEPS), round(self.min_luminance * LUMINANCE_STEPS)
         return f"{coded}L({high},{low})"
@@ -149,7 +154,9 @@ class ContentLight:
 
     def __post_init__(self) -> None:
         if not (0 <= self.max <= 65535 and 0 <= self.average <= 65535):
-            raise InputError(f"content_light: MaxCLL {self.max}, MaxFALL {self.average}; both must be in [0, 65535] cd/m2")
+            raise InputError(
+                f"content_light: MaxCLL {self.max}, MaxFALL {self.average}; both must be in [0, 65535] cd/m2"
+            )
 
     @classmethod
     def measured(cls, max_light: float, average_light: float) -> Self:
