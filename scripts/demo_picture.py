@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def main() -> int:
     parser.add_argument("picture", type=Path, help="PNG to write")
     parser.add_argument("--start", type=int, default=0, help="frame of the source that the result begins with")
     arguments = parser.parse_args()
+    # What is assumed of an untagged source was said when it was converted.
+    logging.getLogger("vs_hdrtv").setLevel(logging.ERROR)
     try:
         source, result = _open(arguments.source), _open(arguments.result)
         middle = result.num_frames // 2

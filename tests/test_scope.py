@@ -50,14 +50,14 @@ def test_figure_refuses_shapes(shapes: tuple[tuple[int, ...], tuple[int, ...]]) 
 def test_false_color_changes_at_the_ticks() -> None:
     light = np.array(scope.TICKS)
     below, at = scope.false_color(light[None] * 0.9999)[0], scope.false_color(light[None] * 1.0001)[0]
-    # Just below an edge the band has its full colour; just above it the next begins, darkened to 72 %.
+    # Just below an edge the band has its full colour; just above it the next begins, darkened.
     np.testing.assert_allclose(below, scope.BANDS[:-1], atol=1)
-    np.testing.assert_allclose(at, 0.72 * np.array(scope.BANDS[1:]), atol=1)
+    np.testing.assert_allclose(at, scope.SHADE * np.array(scope.BANDS[1:]), atol=1)
 
 
 def test_false_color_ends() -> None:
     colors = scope.false_color(np.array([[0.0, 10000.0, 1e9]]))[0]
-    np.testing.assert_allclose(colors[0], 0.72 * np.array(scope.BANDS[0]), atol=1)
+    np.testing.assert_allclose(colors[0], scope.SHADE * np.array(scope.BANDS[0]), atol=1)
     assert tuple(colors[1]) == tuple(colors[2]) == scope.BANDS[-1]
 
 

@@ -40,6 +40,9 @@ BANDS: tuple[Color, ...] = (
 )
 """Colour of each band at its upper edge: one more than `TICKS`."""
 
+SHADE = 0.82
+"""How dark a band begins, relative to its upper edge."""
+
 PANEL_WIDTH = 780
 MARGIN = 36
 HEADER = 104
@@ -94,7 +97,7 @@ def false_color(light: Floats) -> NDArray[np.uint8]:
     signal = np.asarray(pq_inverse_eotf(light))
     band = np.clip(np.searchsorted(edges, signal, side="right") - 1, 0, len(BANDS) - 1)
     inside = np.clip((signal - edges[band]) / (edges[band + 1] - edges[band]), 0, 1)
-    shade = 0.72 + 0.28 * inside
+    shade = SHADE + (1 - SHADE) * inside
     colors: NDArray[np.uint8] = np.round(np.array(BANDS)[band] * shade[..., None]).astype(np.uint8)
     return colors
 
