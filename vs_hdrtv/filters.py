@@ -174,7 +174,9 @@ def sdr_to_hdr(
     chosen = PRESETS[preset]
     network = model or chosen.model
     if network is not None:
-        hdr = feature_map(clip, network, engine=engine, device=device, precision=precision, threads=threads, force=force)
+        hdr = feature_map(
+            clip, network, engine=engine, device=device, precision=precision, threads=threads, force=force
+        )
     else:
         assert chosen.method is not None
         hdr = inverse_tone_map(clip, chosen.method, force=force)
@@ -189,4 +191,3 @@ def _say_preview(name: str) -> None:
 
 
 __all__ = ["PRESETS", "feature_map", "inverse_tone_map", "sdr_to_hdr", "to_hdr10", "to_hlg"]
-

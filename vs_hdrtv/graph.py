@@ -19,7 +19,7 @@ from . import engines
 from .color.arrays import Array
 from .engines import Engine
 from .errors import InputError
-from .hdr10 import signalling
+from .hdr10 import SIGNALLING, MasteringDisplay
 from .pipeline import Source, Step, compute, windows
 from .sources import ClipSource, open_source, read_planes
 from .stages import Stage
@@ -39,10 +39,12 @@ _PLANS: WeakKeyDictionary[vs.VideoNode, Plan] = WeakKeyDictionary()
 
 def plan_of(clip: vs.VideoNode) -> Plan | None:
     """The plan behind a clip that a stage returned, None for any other clip."""
-    return _PLANS.get(clip)
+    return _PLANS.get(clip) if isinstance(clip, vs.VideoNode) else None
 
 
-def apply(stage: Stage, clips: Mapping[str, vs.VideoNode], *, engine: Engine | None = None, force: bool = False) -> vs.VideoNode:
+def apply(
+    stage: Stage, clips: Mapping[str, vs.VideoNode], *, engine: Engine | None = None, force: bool = False
+) -> vs.VideoNode:
     """Clip of `stage`, fused with the stages that its input clips come from.
 
     Args:
@@ -54,7 +56,7 @@ def apply(stage: Stage, clips: Mapping[str, vs.VideoNode], *, engine: Engine | N
     Raises:
         InputError: a clip cannot be read as its signal, or the clips differ in length or size.
     """
-    plans = {signal: plan for signal, clip in clips.items() if (plan := _PLANS.get(clip)) is not None}
+    plans = {signal: plan for signal, clip in clips.items() if (plan := plan_of(clip)) is not None}
     for signal, plan in plans.items():
         if plan.step.stage.writes != signal:
             found = plan.step.stage
@@ -66,7 +68,7 @@ def apply(stage: Stage, clips: Mapping[str, vs.VideoNode], *, engine: Engine | N
         engine = next((plan.engine for plan in plans.values()), None) or engines.create("auto")
     inputs: dict[str, Source | Step] = {}
     sources: dict[Source, ClipSource] = {}
-    for signal, clip in clips.items():
+    for signal in clips:
         plan = plans.get(signal)
         if plan is not None and plan.engine is engine:
             inputs[signal] = plan.step
@@ -164,7 +166,9 @@ def _shifted(clip: vs.VideoNode, offset: int) -> vs.VideoNode:
 
 
 def _write(out: vs.VideoFrame, result: Array, engine: Engine) -> None:
-    planes = result if isinstance(result, tuple) else tuple(result[:, index : index + 1] for index in range(result.shape[1]))
+    planes = (
+        result if isinstance(result, tuple) else tuple(result[:, index : index + 1] for index in range(result.shape[1]))
+    )
     for index, plane in enumerate(planes):
         target = np.asarray(out[index])
         target[...] = engine.download(plane)[0, 0].astype(target.dtype, copy=False)
@@ -173,7 +177,10 @@ def _write(out: vs.VideoFrame, result: Array, engine: Engine) -> None:
 def _properties(stage: Stage) -> dict[str, Any]:
     """Colour properties of a stage's result."""
     if stage.writes == "packed":
-        return signalling(**stage.labels)
+        packed: dict[str, Any] = dict(SIGNALLING[stage.transfer or "pq"].frame_properties())
+        if stage.peak is not None:
+            packed |= MasteringDisplay(max_luminance=stage.peak).frame_properties()
+        return packed
     if stage.writes == "hdr":
         return {
             "_Matrix": vs.MATRIX_RGB,
@@ -190,5 +197,3 @@ def _copy_properties(source: Mapping[str, Any], target: Any, changed: Mapping[st
             target[key] = value
     for key, value in changed.items():
         target[key] = value
-
-

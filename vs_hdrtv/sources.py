@@ -81,7 +81,9 @@ def open_source(name: str, clip: vs.VideoNode, signal: str, *, force: bool = Fal
     if not isinstance(clip, vs.VideoNode):
         raise InputError(f"{name}: clip is a {type(clip).__name__}; give a vapoursynth.VideoNode")
     if clip.format is None or clip.width == 0 or clip.height == 0:
-        raise InputError(f"{name}: clip has variable format or size; make it constant first, for example with core.resize.Bicubic")
+        raise InputError(
+            f"{name}: clip has variable format or size; make it constant first, for example with core.resize.Bicubic"
+        )
     if known:
         return ClipSource(clip, clip, {}, name, signal, force)
     props = clip.get_frame(0).props
@@ -89,9 +91,10 @@ def open_source(name: str, clip: vs.VideoNode, signal: str, *, force: bool = Fal
     assumed = _assume(name, clip, props)
     arguments: dict[str, Any] = {_RESIZE_ARGUMENT[key]: value for key, value in assumed.items()}
     if signal == "sdr":
-        if force and int(props.get("_Transfer", _UNSPECIFIED)) in HDR_TRANSFERS:
-            arguments["transfer_in"] = vs.TRANSFER_BT709
-        planes = clip.resize.Bicubic(
+        # A frame property outweighs an argument of resize: a wrong tag has to be replaced.
+        wrong = force and int(props.get("_Transfer", _UNSPECIFIED)) in HDR_TRANSFERS
+        readable = clip.std.SetFrameProps(_Transfer=vs.TRANSFER_BT709) if wrong else clip
+        planes = readable.resize.Bicubic(
             format=vs.RGBS, transfer=vs.TRANSFER_BT709, primaries=vs.PRIMARIES_BT709, **_CATMULL_ROM, **arguments
         )
     else:
@@ -115,14 +118,14 @@ def _check(name: str, signal: str, props: Mapping[str, Any], force: bool, where:
     field = int(props.get("_FieldBased", 0))
     if field in _FIELDS:
         raise InputError(
-            f"{name}: clip is interlaced{where} (_FieldBased={field}); deinterlace it first, for example with "
-            "core.bwdif.Bwdif(clip, field=3)"
+            f"{name}: clip is interlaced{where} (_FieldBased={field}); deinterlace it first, "
+            "for example with core.bwdif.Bwdif(clip, field=3)"
         )
     transfer = int(props.get("_Transfer", _UNSPECIFIED))
     if signal == "sdr" and transfer in HDR_TRANSFERS and not force:
         raise InputError(
-            f"{name}: clip is already HDR{where} ({HDR_TRANSFERS[transfer]}, _Transfer={transfer}); pass it by, or use force=True "
-            "if the tag is wrong"
+            f"{name}: clip is already HDR{where} ({HDR_TRANSFERS[transfer]}, _Transfer={transfer}); "
+            "pass it by, or use force=True if the tag is wrong"
         )
     if signal == "hdr" and transfer != vs.TRANSFER_ST2084:
         raise InputError(

@@ -7,7 +7,7 @@ card) or as an array function, which takes numpy arrays and torch tensors alike.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from .color.arrays import Array, namespace
@@ -37,7 +37,8 @@ class Stage:
         writes: signal that it gives.
         card: the model that an engine runs; its network takes the signals of `reads` in that order, offsets in order.
         function: or the array function, called with one array a signal and offset, in the same order.
-        labels: facts about the result that the front writes into frame properties.
+        transfer: of a `packed` result: `pq` or `hlg`.
+        peak: of a `packed` PQ result: cd/m2 of the mastering display.
     """
 
     name: str
@@ -45,7 +46,8 @@ class Stage:
     writes: str
     card: ModelCard | None = None
     function: Callable[..., Array] | None = None
-    labels: Mapping[str, float | str] = field(default_factory=dict)
+    transfer: str | None = None
+    peak: float | None = None
 
 
 def feature_map(card: ModelCard) -> Stage:
@@ -67,13 +69,13 @@ def inverse_tone_map(method: str) -> Stage:
 def to_hdr10(peak: float) -> Stage:
     """`hdr` to 10-bit Y'CbCr 4:2:0, PQ, nothing brighter than `peak` cd/m2."""
     _check_peak("to_hdr10", peak)
-    labels = {"transfer": "pq", "peak": peak}
-    return Stage(name="to_hdr10", reads={"hdr": (0,)}, writes="packed", function=partial(pack_pq, peak=peak), labels=labels)
+    function = partial(pack_pq, peak=peak)
+    return Stage(name="to_hdr10", reads={"hdr": (0,)}, writes="packed", function=function, transfer="pq", peak=peak)
 
 
 def to_hlg() -> Stage:
     """`hdr` to 10-bit Y'CbCr 4:2:0, HLG of a 1000 cd/m2 display."""
-    return Stage(name="to_hlg", reads={"hdr": (0,)}, writes="packed", function=pack_hlg, labels={"transfer": "hlg"})
+    return Stage(name="to_hlg", reads={"hdr": (0,)}, writes="packed", function=pack_hlg, transfer="hlg")
 
 
 def pack_pq(hdr: Array, peak: float = MASTER_PEAK) -> tuple[Array, Array, Array]:
@@ -106,4 +108,3 @@ def limit_peak(hdr: Array, peak: float) -> Array:
 def _check_peak(name: str, peak: float) -> None:
     if not 100 <= peak <= 10000:
         raise InputError(f"{name}: peak is {peak}; give the mastering display's peak in cd/m2, from 100 to 10000")
-

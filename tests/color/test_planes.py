@@ -57,10 +57,22 @@ def test_unpacking_equals_zimg_to_one_lsb(location, full_range, video_format, de
     c = smooth(2, height >> info.subsampling_h, width >> info.subsampling_w, 2)
     top = 2**depth - 1
     planes = [np.rint(y * top * 0.8 + 16), *np.rint((c * 0.6 + 0.2) * top)]
-    clip = clip_of(planes, video_format, _Matrix=1, _Transfer=1, _Primaries=1, _Range=int(full_range), _ChromaLocation=int(LOCATIONS[location]))
+    clip = clip_of(
+        planes,
+        video_format,
+        _Matrix=1,
+        _Transfer=1,
+        _Primaries=1,
+        _Range=int(full_range),
+        _ChromaLocation=int(LOCATIONS[location]),
+    )
     expected = np.stack(planes_of(clip.resize.Bicubic(format=vs.RGBS, **CATMULL_ROM)))[None]
     found = ycbcr_to_rgb(
-        tuple(plane[None, None] for plane in planes), matrix="bt709", depth=depth, full_range=full_range, chroma_location=location
+        tuple(plane[None, None] for plane in planes),
+        matrix="bt709",
+        depth=depth,
+        full_range=full_range,
+        chroma_location=location,
     )
     assert np.abs(found - expected).max() < 1 / top
 

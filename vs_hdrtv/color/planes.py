@@ -92,7 +92,9 @@ def ycbcr_to_rgb(
         if chroma.shape[axis] * 2 == size:
             chroma = _double(chroma, axis, offset)
         elif chroma.shape[axis] != size:
-            raise InputError(f"ycbcr_to_rgb: chroma is {cb.shape[-1]}x{cb.shape[-2]} for luma {width}x{height}; only 1:1 and 2:1 are known")
+            raise InputError(
+                f"ycbcr_to_rgb: chroma is {cb.shape[-1]}x{cb.shape[-2]} for luma {width}x{height}; only 1:1 and 2:1 are known"
+            )
     scale = 2.0 ** (depth - 8)
     top = 2.0**depth - 1
     if full_range:
@@ -188,4 +190,3 @@ def _quantize(x: Array, depth: int) -> Array:
     tiled = xp.tile(tile, (-(-height // side), -(-width // side)))[:height, :width]
     reserved = 2 ** (depth - 8)
     return xp.clip(xp.floor(x + tiled), reserved, 2**depth - 1 - reserved)
-

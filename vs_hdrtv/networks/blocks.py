@@ -21,7 +21,8 @@ def global_average(x: Tensor) -> Tensor:
 def scaled_conv1x1(conv: nn.Conv2d, x: Tensor, gain: Tensor | None) -> Tensor:
     """1x1 convolution of `gain * x`, the gain (N, C, 1, 1) being folded into the weights."""
     if gain is None:
-        return conv(x)  # type: ignore[no-any-return]
+        plain: Tensor = conv(x)
+        return plain
     n, c, h, w = x.shape
     weight = conv.weight[:, :, 0, 0] * gain.reshape(n, 1, c)  # (N, M, C)
     y = torch.matmul(weight, x.reshape(n, c, h * w)).reshape(n, -1, h, w)  # (N, M, H, W)
@@ -98,7 +99,7 @@ class DecoupledDynamicFilter(nn.Module):
     def channel_filter(self, mean: Tensor) -> Tensor:
         """(N, C, 1, 1) mean of the input -> (N, C, 9) channel filter."""
         n, c = mean.shape[:2]
-        return self.channel_branch(mean).reshape(n, c, 9)  # type: ignore[no-any-return]
+        return self.channel_branch(mean).reshape(n, c, 9)
 
     def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
         """Filter `gain * x`.
@@ -110,13 +111,11 @@ class DecoupledDynamicFilter(nn.Module):
         Returns:
             (N, C, H, W).
         """
-        n, c, h, w = x.shape
+        n, c = x.shape[:2]
         mean = global_average(x)
         spatial = scaled_conv1x1(self.spatial_branch, x, gain)  # (N, 9, H, W)
-        if gain is None:
-            channel = self.channel_filter(mean)
-        else:
-            channel = self.channel_filter(mean * gain) * gain.reshape(n, c, 1)
+        # The gain belongs to the input: the mean and the taps take it, the map stays as it is.
+        channel = self.channel_filter(mean) if gain is None else self.channel_filter(mean * gain) * gain.reshape(n, c, 1)
         return self.apply_filters(x, channel, spatial)
 
     def at_one_pixel(self, x: Tensor) -> Tensor:
@@ -145,7 +144,8 @@ class ContextBlock(nn.Module):
         """(N, C, H, W) -> the gain (N, C, 1, 1) in (0, 1) that the block multiplies its input by."""
         y = self.filter_in.at_one_pixel(self.squeeze(global_average(x)))  # (N, C/4, 1, 1)
         y = self.filter_out.at_one_pixel(functional.relu(self.norm(y)))
-        return torch.sigmoid(self.expand(y))  # (N, C, 1, 1)
+        gain: Tensor = torch.sigmoid(self.expand(y))  # (N, C, 1, 1)
+        return gain
 
 
 def compile_for_training(network: nn.Module) -> None:
