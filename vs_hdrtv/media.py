@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,11 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
+from .hdr10 import ContentLight, MasteringDisplay
 
 if TYPE_CHECKING:
     import vapoursynth as vs
     from av.container import InputContainer
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -58,6 +64,16 @@ def first_video(container: InputContainer, who: str) -> VideoStream:
             return stream
     kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
     raise InputError(f"{who}: {container.name} holds no video, only {kinds}; give a video file")
+
+
+def check_input(path: Path, who: str) -> None:
+    """Find out quickly whether a file holds video.
+
+    Raises:
+        InputError: see `open_media` and `first_video`.
+    """
+    with open_media(path, who) as container:
+        first_video(container, who)
 
 
 @dataclass(frozen=True)
@@ -105,6 +121,51 @@ def frame_time(source: Source, number: int) -> Fraction:
     if number < len(times):
         return seconds(times[number], base)
     return seconds(first, base) + number / Fraction(source.clip.fps)
+
+
+def first_frame(container: InputContainer, stream: VideoStream, who: str) -> VideoFrame:
+    """The first picture of a stream.
+
+    Raises:
+        InputError: nothing can be decoded.
+    """
+    import av
+
+    try:
+        for frame in container.decode(stream):
+            return frame
+    except av.FFmpegError as error:
+        raise InputError(f"{who}: {container.name} cannot be decoded ({reason(error)})") from None
+    raise InputError(f"{who}: {container.name} holds no picture that can be decoded; it may be cut off")
+
+
+def count_packets(container: InputContainer, stream: VideoStream) -> int:
+    """Pictures of a stream whose container does not say how many it has, counted without decoding."""
+    container.seek(0)
+    return sum(packet.size > 0 for packet in container.demux(stream))
+
+
+def hdr10_metadata(frame: VideoFrame) -> tuple[MasteringDisplay | None, ContentLight | None]:
+    """What a decoded frame says of its mastering display and its light; None where it says nothing.
+
+    PyAV gives FFmpeg's structures as bytes: `AVMasteringDisplayMetadata` is ten fractions (red, green, blue, white as x and
+    y, then minimum and maximum luminance in cd/m2) and two flags; `AVContentLightMetadata` is MaxCLL and MaxFALL.
+    """
+    display, light = None, None
+    side_data = {data.type.name: bytes(data) for data in frame.side_data.values()}
+    if data := side_data.get("MASTERING_DISPLAY_METADATA"):
+        numbers = struct.unpack_from("=22i", data)
+        (*points, low, high) = (n / d if d else 0.0 for n, d in zip(numbers[0:20:2], numbers[1:20:2], strict=True))
+        red, green, blue, white = zip(points[0::2], points[1::2], strict=True)
+        if all(numbers[20:]):
+            try:
+                display = MasteringDisplay(primaries=(red, green, blue), white=white, min_luminance=low, max_luminance=high)
+            except InputError as error:
+                logger.warning("the file's metadata make no sense: %s", error)
+    if data := side_data.get("CONTENT_LIGHT_LEVEL"):
+        most, average = struct.unpack_from("=2I", data)
+        light = ContentLight(most, average) if most or average else None
+    return display, light
 
 
 def seconds(ticks: int, time_base: Any) -> Fraction:

@@ -88,6 +88,19 @@ def check_output(output: Path, source: Path, overwrite: bool, who: str) -> Conta
     return kind
 
 
+def check_quality(crf: float, speed: str, who: str) -> None:
+    """Find out before any work whether x265 will take these.
+
+    Raises:
+        InputError: `crf` is outside `CRF_RANGE`, or `speed` not in `SPEEDS`.
+    """
+    low, high = CRF_RANGE
+    if not low <= crf <= high:
+        raise InputError(f"{who}: crf is {crf:g}; choose {low:g} (best) to {high:g} (smallest)")
+    if speed not in SPEEDS:
+        raise InputError(f"{who}: unknown speed {speed!r}; choose one of {', '.join(SPEEDS)}")
+
+
 @contextmanager
 def partial_file(output: Path) -> Iterator[Path]:
     """NAME.partial, renamed to NAME when all went well and removed when anything did not, Ctrl-C included."""
@@ -180,9 +193,7 @@ def encode(
     try:
         with ExitStack() as stack:
             partial = stack.enter_context(partial_file(output))
-            file = stack.enter_context(
-                av.open(str(partial), "w", format=container.format, container_options=container.options)
-            )
+            file = stack.enter_context(av.open(str(partial), "w", format=container.format, container_options=container.options))
             frames = stack.enter_context(closing(clip.frames(close=True)))
             first = next(frames)
             stream = _add_stream(file, first, container, clock, clip.fps, {"crf": str(crf), "preset": speed})
@@ -230,16 +241,10 @@ def _check_settings(clip: vs.VideoNode, output: Path, crf: float, speed: str) ->
     if clip.format.id != vs.YUV420P10:
         raise InputError(f"encode: clip is {clip.format.name}; pack it first with to_hdr10 or to_hlg")
     if min(clip.width, clip.height) < SMALLEST_SIDE:
-        raise InputError(
-            f"encode: clip is {clip.width}x{clip.height}; x265 wants at least {SMALLEST_SIDE} pixels a side"
-        )
+        raise InputError(f"encode: clip is {clip.width}x{clip.height}; x265 wants at least {SMALLEST_SIDE} pixels a side")
     if output.suffix.lower() not in CONTAINERS:
         raise InputError(f"encode: {output} ends in {output.suffix!r}; choose one of {', '.join(CONTAINERS)}")
-    low, high = CRF_RANGE
-    if not low <= crf <= high:
-        raise InputError(f"encode: crf is {crf:g}; choose {low:g} (best) to {high:g} (smallest)")
-    if speed not in SPEEDS:
-        raise InputError(f"encode: unknown speed {speed!r}; choose one of {', '.join(SPEEDS)}")
+    check_quality(crf, speed, "encode")
 
 
 def _add_stream(
@@ -247,14 +252,10 @@ def _add_stream(
 ) -> Any:
     """The video stream, tagged by what the first frame says of itself."""
     signalling = _signalling(frame.props)
-    params = x265_params(
-        signalling, MasteringDisplay.from_properties(frame.props), ContentLight.from_properties(frame.props)
-    )
+    params = x265_params(signalling, MasteringDisplay.from_properties(frame.props), ContentLight.from_properties(frame.props))
     params["log-level"] = "none"
     x265 = ":".join(f"{name}={value}" for name, value in params.items())
-    stream = file.add_stream(
-        "libx265", rate=rate or 1 / _duration(frame, rate), options={**options, "x265-params": x265}
-    )
+    stream = file.add_stream("libx265", rate=rate or 1 / _duration(frame, rate), options={**options, "x265-params": x265})
     stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p10le"
     context = stream.codec_context
     context.time_base = clock

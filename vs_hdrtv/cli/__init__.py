@@ -1,0 +1,161 @@
+"""The command line: `vs-hdrtv COMMAND ...`.
+
+A command is a module with `add_arguments(parser)` and `run(arguments) -> exit code`, imported only when it is asked for, so that
+`vs-hdrtv --help` is there at once and each command needs only its own packages.
+
+Exit codes: 0 done, 2 bad input (one line on stderr), 130 interrupted by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from ..errors import InputError
+from .console import say
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+"""128 + SIGINT, as shells have it."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One entry of the command line.
+
+    Attributes:
+        module: where its code is, relative to this package.
+        summary: one line for the list of commands.
+        examples: shown at the end of its help.
+        extra: optional part of the package (`pip install vs-hdrtv[extra]`) that it may need.
+    """
+
+    module: str
+    summary: str
+    examples: tuple[str, ...]
+    extra: str | None = None
+
+
+COMMANDS: dict[str, Command] = {
+    "convert": Command(
+        ".convert",
+        "SDR video file to HDR10 (or HLG) video file",
+        (
+            "vs-hdrtv convert in.mp4 out.mp4",
+            "vs-hdrtv convert in.mkv out.mkv --preset bt2446a --peak 600 --crf 16 --speed slow",
+            "vs-hdrtv convert tape.mpg out.mp4 --deinterlace --start 100 --end 350",
+        ),
+    ),
+    "info": Command(".info", "what a video file holds: streams, size, rate, colour, HDR10 metadata", ("vs-hdrtv info out.mp4",)),
+    "evaluate": Command(
+        "..metrics.evaluate",
+        "table of metrics on pairs of SDR and HDR pictures",
+        ("vs-hdrtv evaluate --data shared/data --models hdcfm",),
+        extra="metrics",
+    ),
+    "weights": Command(
+        ".weights",
+        "list, check and import networks' weights",
+        (
+            "vs-hdrtv weights list",
+            "vs-hdrtv weights verify hdcfm",
+            "vs-hdrtv weights import Mode.pth.tar --model hdcfm --output hdcfm-authors.safetensors",
+        ),
+        extra="train",
+    ),
+}
+"""The commands by name."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line instead of repeating the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        name = self.prog.removeprefix("vs-hdrtv").strip() or "vs-hdrtv"
+        self.exit(BAD_INPUT, f"{name}: {_one_line(message)}; see {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: what stands after the program's name; `sys.argv[1:]` by default.
+
+    Returns:
+        Exit code: 0, 2 (bad input) or 130 (Ctrl-C).
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    name = next((word for word in arguments if not word.startswith("-")), "")
+    try:
+        return _run(name, arguments)
+    except KeyboardInterrupt:
+        say(f"{name or 'vs-hdrtv'}: interrupted; nothing was written", sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `vs-hdrtv info x | head -1`: the reader has what it wanted
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        if not _is_bad_input(error):
+            raise
+        say(_message(error, name), sys.stderr)
+        return BAD_INPUT
+
+
+def _run(name: str, arguments: Sequence[str]) -> int:
+    parser = _Parser(
+        prog="vs-hdrtv",
+        description="SDR to HDR video conversion by neural networks.",
+        epilog="example:\n  vs-hdrtv convert in.mp4 out.mp4\n\nvs-hdrtv COMMAND --help says more.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    module = None
+    for word, command in COMMANDS.items():
+        examples = "\n".join(f"  {example}" for example in command.examples)
+        added = commands.add_parser(
+            word,
+            help=command.summary,
+            description=f"{command.summary[0].upper()}{command.summary[1:]}.",
+            epilog=f"example{'s' * (len(command.examples) > 1)}:\n{examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if word == name:
+            module = importlib.import_module(command.module, __package__)
+            module.add_arguments(added)
+    parsed = parser.parse_args(arguments)
+    assert module is not None  # argparse has refused any other name
+    return int(module.run(parsed))
+
+
+def _is_bad_input(error: Exception) -> bool:
+    """Whether the user can mend it: anything else is a bug, whose traceback is wanted."""
+    vapoursynth = sys.modules.get("vapoursynth")
+    mendable = (InputError, ModuleNotFoundError, *((vapoursynth.Error,) if vapoursynth is not None else ()))
+    if isinstance(error, ModuleNotFoundError):
+        return not (error.name or "").startswith(__package__.partition(".")[0])
+    return isinstance(error, mendable)
+
+
+def _message(error: Exception, name: str) -> str:
+    """One line: function, what was found, what to do."""
+    if isinstance(error, ModuleNotFoundError):
+        extra = COMMANDS[name].extra if name in COMMANDS else None
+        package = f"vs-hdrtv[{extra}]" if extra else error.name
+        return f"{name}: Python package {error.name!r} is not installed; pip install '{package}'"
+    return _one_line(str(error))
+
+
+def _one_line(text: str) -> str:
+    """The last line of a message, which is where VapourSynth puts what was raised inside a callback, without its class."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return re.sub(r"^[\w.]*(Error|Exception): ", "", lines[-1]) if lines else "failed without a message"
+
+
+__all__ = ["COMMANDS", "Command", "main"]

@@ -1,0 +1,79 @@
+"""What the command line writes for people to read."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Write a line, to standard output by default."""
+    stream = sys.stdout if stream is None else stream
+    stream.write(f"{text}\n")
+    stream.flush()
+
+
+class Progress:
+    """Frames done, frames a second and time left, on stderr: a bar on a terminal, a line now and then elsewhere."""
+
+    WIDTH = 30
+    """Characters of the bar."""
+
+    REDRAW = 0.1
+    """Seconds between two drawings of the bar."""
+
+    LINE_EVERY = 10.0
+    """Seconds between two lines where there is no terminal."""
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start counting.
+
+        Args:
+            stream: where to write; stderr by default.
+            clock: seconds, for tests.
+        """
+        self._stream = sys.stderr if stream is None else stream
+        self._clock = clock
+        self._terminal = self._stream.isatty()
+        self._start = self._shown = clock()
+        self._drawn = 0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self._clock() - self._start
+
+    def update(self, done: int, total: int) -> None:
+        """Say that `done` of `total` frames are done, if it is time to say so."""
+        now = self._clock()
+        every = self.REDRAW if self._terminal else self.LINE_EVERY
+        if now - self._shown < every and (done < total or not self._terminal):
+            return
+        self._shown = now
+        rate = done / max(now - self._start, 1e-9)
+        left = duration((total - done) / rate)
+        text = f"{100 * done // total:3d}%  {done}/{total} frames  {rate:.1f} frames/s  {left} left"
+        if not self._terminal:
+            say(text, self._stream)
+            return
+        full = self.WIDTH * done // total
+        line = f"[{'#' * full}{'-' * (self.WIDTH - full)}] {text}"
+        self._stream.write(f"\r{line}{' ' * (self._drawn - len(line))}")
+        self._stream.flush()
+        self._drawn = len(line)
+
+    def close(self) -> None:
+        """Leave the bar's line, so that what follows starts on one of its own."""
+        if self._drawn:
+            self._stream.write("\n")
+            self._stream.flush()
+            self._drawn = 0
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds: `1:02:03` or `2:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
