@@ -154,7 +154,8 @@ def bt2390_gamut_mapped(light: Light, rng: np.random.Generator) -> Light:
     y = luminance(rgb, "bt709")
     low = rgb.min(axis=-3, keepdims=True)
     keep = np.where(low < 0, y / np.maximum(y - low, 1e-9), 1.0)
-    return np.clip(y + (rgb - y) * keep, 0, 1)
+    mapped_into: Light = np.clip(y + (rgb - y) * keep, 0, 1)
+    return mapped_into
 
 
 def _master(light: Light) -> Light:

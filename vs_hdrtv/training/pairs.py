@@ -92,7 +92,8 @@ def _expose(light: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
     average = float(np.exp(np.mean(np.log(np.maximum(y, floor)))))
     # Night stays darker than day: the key follows the scene's own range a little.
     stops = np.clip(rng.normal(0.0, 0.9), -2.5, 2.0)
-    return light * (0.16 * 2.0**stops / average)
+    exposed: NDArray[np.float64] = light * (0.16 * 2.0**stops / average)
+    return exposed
 
 
 def _grade(light: NDArray[np.float64], rng: np.random.Generator, look: float) -> NDArray[np.float64]:
