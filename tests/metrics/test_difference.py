@@ -31,8 +31,7 @@ def test_psnr_clips_what_a_display_would():
 def test_delta_e_itp_as_colour_science():
     # colour.delta_E(method="ITP") on colour.RGB_to_ICtCp(method="ITU-R BT.2100-2 PQ", L_p=10000).
     first, second = (
-        colour.RGB_to_ICtCp(np.moveaxis(pq_eotf(x), 0, -1), method="ITU-R BT.2100-2 PQ", L_p=10000)
-        for x in (OTHER, REFERENCE)
+        colour.RGB_to_ICtCp(np.moveaxis(pq_eotf(x), 0, -1), method="ITU-R BT.2100-2 PQ", L_p=10000) for x in (OTHER, REFERENCE)
     )
     expected = colour.delta_E(first, second, method="ITP").mean()
     assert delta_e_itp(OTHER, REFERENCE) == pytest.approx(expected, rel=1e-6)

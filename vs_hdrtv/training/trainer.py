@@ -45,10 +45,7 @@ class PairStream(IterableDataset[tuple[Tensor, Tensor]]):
 def make_batch(pictures: list[scenes.Picture], recipe: Recipe, step: int) -> list[pairs.Pair]:
     """The pairs of one step of a recipe."""
     phase = recipe.phase(step)
-    return [
-        _make_pair(pictures, phase.size, np.random.default_rng((recipe.seed, step, item)))
-        for item in range(phase.batch)
-    ]
+    return [_make_pair(pictures, phase.size, np.random.default_rng((recipe.seed, step, item))) for item in range(phase.batch)]
 
 
 def _make_pair(pictures: list[scenes.Picture], size: int, rng: np.random.Generator) -> pairs.Pair:
@@ -89,15 +86,14 @@ def train(network: nn.Module, recipe: Recipe, data: Path, output: Path, *, compi
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         average, step = state["average"], state["step"]
+        _forget_after(output / "curve.csv", step)
         logger.info("train: resumed from %s at step %d", checkpoint, step)
     torch.manual_seed(recipe.seed + step)
-    loader = iter(
-        DataLoader(PairStream(data, "train", recipe, step), batch_size=None, num_workers=1, prefetch_factor=8)
-    )
+    loader = iter(DataLoader(PairStream(data, "train", recipe, step), batch_size=None, num_workers=1, prefetch_factor=8))
     if compiled:
         compile_for_training(network)
     network.train()
-    start, first, total = time.monotonic(), step, 0.0
+    start, first, total, count = time.monotonic(), step, 0.0, 0
     while step < recipe.steps:
         sdr, hdr = next(loader)
         # The seed of the step makes dropout the same in an interrupted run as in one that was not.
@@ -113,16 +109,13 @@ def train(network: nn.Module, recipe: Recipe, data: Path, output: Path, *, compi
         decay = min(recipe.average, (1 + step) / (10 + step))
         for name, value in network.state_dict().items():
             average[name].lerp_(value.detach(), 1 - decay)
-        total += float(loss.detach())
+        total, count = total + float(loss.detach()), count + 1
         if step % recipe.report == 0 or step == recipe.steps:
-            count = (step - first) % recipe.report or recipe.report
             rate = (step - first) / (time.monotonic() - start)
             left = (recipe.steps - step) / rate / 60
-            logger.info(
-                "step %d/%d  L1 %.5f  %.2f steps/s  %.0f min left", step, recipe.steps, total / count, rate, left
-            )
+            logger.info("step %d/%d  L1 %.5f  %.2f steps/s  %.0f min left", step, recipe.steps, total / count, rate, left)
             _append(output / "curve.csv", step, total / count)
-            total = 0.0
+            total, count = 0.0, 0
         if step % recipe.checkpoint == 0 or step == recipe.steps:
             _save(
                 checkpoint,
@@ -143,6 +136,16 @@ def _append(path: Path, step: int, loss: float) -> None:
         if new:
             writer.writerow(["step", "l1"])
         writer.writerow([step, f"{loss:.6f}"])
+
+
+def _forget_after(path: Path, step: int) -> None:
+    """Drop what an interrupted run reported after its last checkpoint: the resumed one reports it again."""
+    if not path.exists():
+        return
+    with path.open(newline="") as file:
+        header, *rows = list(csv.reader(file)) or [["step", "l1"]]
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *(row for row in rows if int(row[0]) <= step)])
 
 
 def _save(path: Path, state: dict[str, Any]) -> None:

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+
+from vs_hdrtv.color.gamut import luminance, ycbcr_matrix
+from vs_hdrtv.color.tone_curves import bt2408
+from vs_hdrtv.color.transfer import bt1886_inverse_eotf, pq_eotf
+from vs_hdrtv.errors import InputError
+from vs_hdrtv.training import operators, pairs
+
+
+def scene(seed, size=48):
+    """A view with smooth regions, colour and highlights, (H, W, 3)."""
+    import cv2
+
+    rng = np.random.default_rng(seed)
+    small = rng.normal(0, 1.2, (8, 8, 1)) + rng.normal(0, 0.3, (8, 8, 3))
+    return np.exp(cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC)).astype(np.float32)
+
+
+def make(seed, **arguments):
+    return pairs.make_pair(scene(seed), np.random.default_rng(seed), **arguments)
+
+
+@pytest.mark.parametrize("name", [None, *operators.OPERATORS])
+def test_shapes_types_and_ranges(name):
+    pair = make(1, operator=name)
+    for picture in (pair.sdr, pair.hdr):
+        assert picture.shape == (3, 48, 48)
+        assert picture.dtype == np.float32
+        assert np.isfinite(picture).all()
+        assert picture.min() >= 0
+        assert picture.max() <= 1
+    # BT.2390 shoulder to 1000 cd/m2.
+    assert pq_eotf(pair.hdr).max() <= pairs.MASTER_PEAK * 1.001
+    assert pair.operator == name or (name is None and pair.operator in operators.TRAINED)
+
+
+def test_the_seed_decides_everything():
+    first, again, other = make(2), make(2), pairs.make_pair(scene(2), np.random.default_rng(99))
+    np.testing.assert_array_equal(first.sdr, again.sdr)
+    np.testing.assert_array_equal(first.hdr, again.hdr)
+    assert not np.array_equal(first.sdr, other.sdr)
+
+
+def test_no_draw_gives_a_held_out_operator():
+    drawn = {make(seed).operator for seed in range(80)}
+    assert not drawn & set(operators.UNSEEN)
+    assert len(drawn) > 8
+
+
+@pytest.mark.parametrize("name", operators.OPERATORS)
+@pytest.mark.parametrize("seed", [3, 4])
+def test_level_rule(name, seed):
+    # networks.md: the median of log(HDR / BT.2408(SDR)) over pixels that the SDR did not clip is 0.
+    pair = make(seed, operator=name)
+    sdr, hdr = pair.sdr.astype(np.float64), pair.hdr.astype(np.float64)
+    largest = sdr.max(axis=0, keepdims=True)
+    usable = (largest < pairs.CLIPPED) & (largest > 0.05)
+    ratio = luminance(pq_eotf(hdr), "bt2020")[usable] / luminance(pq_eotf(bt2408(sdr)), "bt2020")[usable]
+    # The shoulder comes after the level and darkens the brightest pixels; gains of the float32 files are far below.
+    assert abs(np.median(np.log(ratio))) < 0.02
+
+
+def test_level_does_not_depend_on_the_scale_of_the_scene():
+    pair = make(5, operator="camera_clip")
+    scaled = pairs.make_pair(scene(5) * 1000, np.random.default_rng(5), operator="camera_clip")
+    np.testing.assert_allclose(scaled.hdr, pair.hdr, atol=1e-5)
+
+
+def test_level_of_a_picture_that_is_all_clipped():
+    # Nothing to match a level by: scene white goes to reference white.
+    hdr = pairs.master(np.full((3, 2, 2), 1.0), np.ones((3, 2, 2)))
+    np.testing.assert_allclose(pq_eotf(hdr), 203.0, rtol=1e-3)
+
+
+def test_8bit_420_values():
+    rng = np.random.default_rng(0)
+    signal = 0.4 + 0.1 * rng.random((3, 8, 12))
+    coded = np.tensordot(ycbcr_matrix("bt709"), pairs.to_8bit_420(signal), axes=1)
+    luma, chroma = coded[0] * 219 + 16, coded[1:] * 224 + 128
+    np.testing.assert_allclose(luma, np.rint(luma), atol=1e-9)
+    np.testing.assert_allclose(chroma, np.rint(chroma), atol=1e-9)
+    # One chroma sample for four pixels.
+    np.testing.assert_allclose(chroma[:, ::2], chroma[:, 1::2], atol=1e-9)
+    np.testing.assert_allclose(chroma[..., ::2], chroma[..., 1::2], atol=1e-9)
+    smooth = np.broadcast_to(signal[:, :1, :1], signal.shape)
+    # Half a step of each plane, times the largest weights on the way back to R'G'B' (1, 1.8556).
+    np.testing.assert_allclose(pairs.to_8bit_420(smooth), smooth, atol=0.5 / 219 + 1.86 * 0.5 / 224)
+
+
+def test_8bit_420_of_greys():
+    # BT.709-6, table 5: black is 16, white 235 of 8 bits; greys come back within half a step of 1/219.
+    grey = np.broadcast_to(np.linspace(0, 1, 64), (3, 2, 64))
+    result = pairs.to_8bit_420(grey)
+    np.testing.assert_allclose(result, grey, atol=0.5 / 219 + 1e-9)
+    assert result[0, 0, 0] == 0
+    assert result[0, 0, -1] == pytest.approx(1, abs=1e-12)
+
+
+def test_without_a_look_the_operator_is_left_as_it_is():
+    pair = make(6, operator="camera_clip", look=0.0)
+    light = pairs._expose(np.moveaxis(scene(6), -1, 0).astype(np.float64), rng := np.random.default_rng(6))
+    expected = bt1886_inverse_eotf(operators.camera_clip(light, rng))
+    np.testing.assert_allclose(pair.sdr, pairs.to_8bit_420(expected), atol=1e-6)
+
+
+def test_black_views_are_refused():
+    with pytest.raises(InputError, match="pairs: the view is black"):
+        pairs.make_pair(np.zeros((8, 8, 3), np.float32), np.random.default_rng(0))

@@ -1,0 +1,54 @@
+import pytest
+
+from vs_hdrtv.errors import InputError
+from vs_hdrtv.networks import registry
+from vs_hdrtv.training import recipes
+
+
+def write(folder, monkeypatch, text):
+    (folder / "own.toml").write_text(text)
+    monkeypatch.setattr(recipes, "FOLDER", folder)
+
+
+OWN = """
+model = "hdcfm"
+phases = [{ size = 64, batch = 8, steps = 10 }, { size = 128, batch = 4, steps = 5 }]
+dropout = 0.0
+warmup = 2
+learning_rate = 1e-3
+clip = 1.0
+average = 0.9
+seed = 7
+report = 5
+checkpoint = 5
+"""
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in recipes.FOLDER.glob("*.toml")))
+def test_shipped_recipes(name):
+    recipe = recipes.load(name)
+    assert recipe.model in registry.NETWORKS
+    assert recipe.steps == sum(phase.steps for phase in recipe.phases) > recipe.warmup
+    assert all(phase.size % 2 == 0 and phase.size >= 32 for phase in recipe.phases)
+    assert 0 < recipe.average < 1
+
+
+def test_phases_in_turn(tmp_path, monkeypatch):
+    write(tmp_path, monkeypatch, OWN)
+    recipe = recipes.load("own")
+    assert recipe.steps == 15
+    assert [recipe.phase(step).size for step in (0, 9, 10, 14, 15, 100)] == [64, 64, 128, 128, 128, 128]
+
+
+def test_unknown_recipe():
+    with pytest.raises(InputError, match=r"train: unknown recipe 'nothing'; choose one of .*hdcfm"):
+        recipes.load("nothing")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"), [("seed = 7", "", "seed"), ("seed = 7", "sed = 7", "sed"), ("clip", "grip", "grip")]
+)
+def test_missing_and_misspelt_fields(tmp_path, monkeypatch, old, new, field):
+    write(tmp_path, monkeypatch, OWN.replace(old, new))
+    with pytest.raises(InputError, match=rf"must have exactly the fields .*; it differs in .*{field}"):
+        recipes.load("own")
