@@ -1,0 +1,148 @@
+"""Engines: load a model, run it on a device. They know nothing of video.
+
+An engine is asked for by name; its packages are imported when it is made. What was asked for and is not there is an error:
+no engine ever falls back to another device in silence.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..weights import ModelCard
+
+type Floats = NDArray[np.float32]
+
+Network = Callable[[Any], Any]
+"""(1, C, H, W) -> (1, C', H, W), float32, arrays of the engine's kind."""
+
+SMALLEST = 32
+"""Pixels a side that a network gets at least; smaller frames are extended by their edges and cropped again."""
+
+PRECISIONS = ("fp32", "fp16")
+
+
+class Engine(Protocol):
+    """Runs networks on one device.
+
+    Attributes:
+        name: key of `ENGINES`.
+        device: "cpu", "cuda:0" ...
+        threads: of the CPU inside one call; sums change with it, so it is fixed when the engine is made.
+    """
+
+    name: str
+    device: str
+    threads: int
+
+    def load(self, card: ModelCard) -> Network:
+        """The card's network, to be called from any thread with (1, C, H, W) float32 arrays of this engine's kind.
+
+        Raises:
+            InputError: the model's file is missing or damaged.
+        """
+        ...
+
+    def upload(self, array: Floats) -> Any:
+        """A numpy array as this engine's kind, on its device."""
+        ...
+
+    def download(self, array: Any) -> Floats:
+        """The numpy array of one of this engine's kind."""
+        ...
+
+
+ENGINES: dict[str, tuple[str, str]] = {
+    "cpu": ("cpu", "CpuEngine"),
+    "torch": ("torch", "TorchEngine"),
+    "onnx-cpu": ("onnx", "OnnxCpuEngine"),
+    "onnx-cuda": ("onnx", "OnnxCudaEngine"),
+    "onnx-tensorrt": ("onnx", "OnnxTensorrtEngine"),
+}
+"""Name -> (module of this package, class), imported when asked for. The class takes (device, precision, threads)."""
+
+_LOCK = threading.Lock()
+
+
+def create(name: str = "auto", device: str | None = None, precision: str = "fp32", threads: int | None = None) -> Engine:
+    """The engine of these arguments; the same arguments give the same engine.
+
+    Args:
+        name: key of `ENGINES`, or "auto": torch on CUDA where both are there, else "cpu".
+        device: None for the engine's own choice (torch: CUDA where there is one), else "cpu", "cuda", "cuda:1" ...
+        precision: "fp32", or "fp16" where the device computes it.
+        threads: CPU threads of one call; None for one a core.
+
+    Raises:
+        InputError: unknown name or precision, or a package or device that is not there.
+    """
+    if name != "auto" and name not in ENGINES:
+        raise InputError(f"engine: unknown engine {name!r}; choose one of: auto, {', '.join(ENGINES)}")
+    if precision not in PRECISIONS:
+        raise InputError(f"engine: unknown precision {precision!r}; choose one of: {', '.join(PRECISIONS)}")
+    if threads is not None and threads < 1:
+        raise InputError(f"engine: threads is {threads}; it must be 1 or more")
+    if name == "auto":
+        name = "torch" if (device or "").startswith("cuda") or (device is None and _has_cuda()) else "cpu"
+    with _LOCK:
+        return _create(name, device, precision, threads)
+
+
+@functools.cache
+def _create(name: str, device: str | None, precision: str, threads: int | None) -> Engine:
+    module, kind = ENGINES[name]
+    engine: Engine = getattr(importlib.import_module(f".{module}", __name__), kind)(device, precision, threads)
+    return engine
+
+
+@functools.cache
+def _has_cuda() -> bool:
+    if importlib.util.find_spec("torch") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def at_least_smallest(run: Network) -> Network:
+    """`run` for frames of any size: small ones are extended by their edge pixels to `SMALLEST` a side and cropped again.
+
+    Serves numpy arrays and torch tensors alike.
+    """
+
+    def padded(array: Any) -> Any:
+        height, width = array.shape[-2:]
+        if height >= SMALLEST and width >= SMALLEST:
+            return run(array)
+        rows = np.minimum(np.arange(max(height, SMALLEST)), height - 1)
+        columns = np.minimum(np.arange(max(width, SMALLEST)), width - 1)
+        return run(array[:, :, rows][:, :, :, columns])[:, :, :height, :width]
+
+    return padded
+
+
+def require_cpu(engine: str, device: str | None, precision: str) -> None:
+    """Refuse another device than the CPU, and fp16 on it.
+
+    Raises:
+        InputError: either was asked for.
+    """
+    if device not in {None, "cpu"}:
+        raise InputError(f"engine {engine!r}: device is {device!r}, but it runs on the CPU; use engine='torch' for a GPU")
+    if precision != "fp32":
+        raise InputError(f"engine {engine!r}: precision is {precision!r}, but a CPU computes fp32; use precision='fp32'")
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,89 @@
+"""The CPU engine of the small install: OpenVINO, which `scripts/benchmark.py` measures ahead of ONNX Runtime."""
+
+from __future__ import annotations
+
+import collections
+import threading
+from typing import Any
+
+import numpy as np
+
+from .. import weights
+from ..errors import InputError
+from ..weights import ModelCard
+from . import Floats, Network, at_least_smallest, cores, require_cpu
+
+SIZES = 4
+"""Frame sizes whose compiled networks are kept."""
+
+
+class CpuEngine:
+    """OpenVINO on the CPU; arrays are numpy's.
+
+    The network is compiled once a frame size (static shapes fuse better), in fp32 whatever the CPU offers below it, with a fixed
+    number of threads and one inference at a time: the same input gives the same bytes.
+    """
+
+    name = "cpu"
+
+    def __init__(self, device: str | None = None, precision: str = "fp32", threads: int | None = None) -> None:
+        require_cpu(self.name, device, precision)
+        try:
+            import openvino
+        except ImportError:
+            raise InputError("engine 'cpu': openvino is not installed; pip install openvino") from None
+        self.device = "cpu"
+        self.threads = threads or cores()
+        self._core: Any = openvino.Core()
+
+    def load(self, card: ModelCard) -> Network:
+        """See `Engine.load`."""
+        weights.verify(card, "onnx")
+        try:
+            model = self._core.read_model(str(card.onnx))
+        except RuntimeError as error:
+            raise InputError(f"engine 'cpu': OpenVINO cannot read {card.onnx}: {str(error).splitlines()[-1]}") from None
+        return at_least_smallest(_Compiled(self._core, model, self.threads))
+
+    def upload(self, array: Floats) -> Floats:
+        """The array itself."""
+        return array
+
+    def download(self, array: Floats) -> Floats:
+        """The array itself."""
+        return array
+
+
+class _Compiled:
+    """One network, compiled for the last few frame sizes."""
+
+    def __init__(self, core: Any, model: Any, threads: int) -> None:
+        self._core, self._model = core, model
+        self._options = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            "ENABLE_CPU_PINNING": False,  # several vspipe on one machine would share the same cores
+        }
+        self._requests: collections.OrderedDict[tuple[int, ...], Any] = collections.OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, array: Floats) -> Floats:
+        """(1, C, H, W) -> (1, C', H, W)."""
+        array = np.ascontiguousarray(array, np.float32)
+        with self._lock:
+            request = self._request(array.shape)
+            request.infer({0: array}, share_inputs=True)
+            result: Floats = request.get_output_tensor(0).data.copy()  # the next call writes into the tensor
+            return result
+
+    def _request(self, shape: tuple[int, ...]) -> Any:
+        if shape in self._requests:
+            self._requests.move_to_end(shape)
+        else:
+            if len(self._requests) >= SIZES:
+                self._requests.popitem(last=False)
+            model = self._model.clone()
+            model.reshape(list(shape))
+            self._requests[shape] = self._core.compile_model(model, "CPU", self._options).create_infer_request()
+        return self._requests[shape]

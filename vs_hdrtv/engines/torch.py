@@ -1,0 +1,79 @@
+"""The torch engine: CUDA or CPU, arrays are tensors on its device."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import weights
+from ..errors import InputError
+from ..weights import ModelCard
+from . import Floats, Network, at_least_smallest, cores
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class TorchEngine:
+    """Eager torch in fp32, or fp16 on CUDA.
+
+    TF32 stays off inside the engine's calls, so that fp32 is fp32 on every GPU.
+    """
+
+    name = "torch"
+
+    def __init__(self, device: str | None = None, precision: str = "fp32", threads: int | None = None) -> None:
+        try:
+            import torch
+        except ImportError:
+            raise InputError("engine 'torch': torch is not installed; pip install 'vs-hdrtv[torch]'") from None
+        chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            place = torch.device(chosen)
+        except RuntimeError:
+            raise InputError(f"engine 'torch': unknown device {chosen!r}; use 'cpu', 'cuda' or 'cuda:1'") from None
+        if place.type not in {"cpu", "cuda"}:
+            raise InputError(f"engine 'torch': device {chosen!r} is not supported; use 'cpu', 'cuda' or 'cuda:1'")
+        if place.type == "cuda":
+            count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+            if (place.index or 0) >= count:
+                found = f"{count} CUDA devices are there" if count else "no CUDA device is there"
+                raise InputError(f"engine 'torch': device is {chosen!r}, but {found}; use device='cpu' or mend the driver")
+            place = torch.device("cuda", place.index or 0)
+        elif precision == "fp16":
+            raise InputError("engine 'torch': precision is 'fp16' on the CPU, which computes fp32; use precision='fp32' or a GPU")
+        self.device = str(place)
+        self.threads = threads or cores()
+        self._half = precision == "fp16"
+        # One call at a time: eager kernels of two threads only wait for each other, and intermediates would be held twice.
+        self._lock = threading.Lock()
+
+    def load(self, card: ModelCard) -> Network:
+        """See `Engine.load`."""
+        import torch
+
+        network = weights.load_network(card).to(self.device)
+        kind = torch.float16 if self._half else torch.float32
+        network = network.to(kind)
+
+        def run(frame: Tensor) -> Tensor:
+            with self._lock, torch.inference_mode():
+                if self.device == "cpu" and torch.get_num_threads() != self.threads:
+                    torch.set_num_threads(self.threads)  # sums change with it
+                with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+                    return network(frame.to(kind)).float()  # type: ignore[no-any-return]
+
+        return at_least_smallest(run)
+
+    def upload(self, array: Floats) -> Tensor:
+        """See `Engine.upload`."""
+        import torch
+
+        return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self.device)
+
+    def download(self, array: Any) -> Floats:
+        """See `Engine.download`."""
+        result: Floats = array.detach().float().cpu().numpy()
+        return result

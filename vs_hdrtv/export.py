@@ -1,0 +1,90 @@
+"""A network as an ONNX graph: the same function as the torch module, for engines without torch."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+OPSET = 18
+"""Version of the operators; the lowest that `torch.onnx.export` writes without converting."""
+
+SMALLEST = 32
+"""Pixels a side that the networks need at least."""
+
+
+def to_onnx(network: nn.Module, path: Path, *, reads: str = "sdr", writes: str = "hdr", channels: int = 3) -> None:
+    """Write `network` as an ONNX file, float32, (1, `channels`, height, width) with free height and width.
+
+    The file depends on the weights and the library versions alone: no paths, no times.
+
+    Args:
+        network: takes and gives one (1, C, H, W) tensor; left as it is.
+        path: file to write.
+        reads: name of the input.
+        writes: name of the output.
+        channels: of the input.
+
+    Raises:
+        InputError: a package that the export needs is missing.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401  # what torch.onnx needs
+        import torch
+    except ImportError as error:
+        raise InputError(f"export: {error.name} is not installed; pip install 'vs-hdrtv[torch,onnx]'") from None
+    module = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
+    # Sides that differ and are no power of two, lest the exporter take one for a constant or for the other.
+    example = torch.zeros(1, channels, 96, 120)
+    height, width = (torch.export.Dim(name, min=SMALLEST, max=1 << 15) for name in ("height", "width"))
+    with _quiet():
+        program: Any = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            dynamic_shapes=({2: height, 3: width},),
+            input_names=[reads],
+            output_names=[writes],
+            external_data=False,
+            verbose=False,
+        )
+    model = program.model_proto
+    _strip(model)
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _strip(model: Any) -> None:
+    """Take out what describes the machine of the export: stack traces with its paths, the exporter's notes."""
+    del model.metadata_props[:]
+    model.doc_string = ""
+    graph = model.graph
+    for item in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer, *model.functions):
+        item.doc_string = ""
+        del item.metadata_props[:]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's progress off stdout, which belongs to the video, and its notes on itself out of the log."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
