@@ -32,8 +32,13 @@ SPEEDS = (
 CRF_RANGE = (0.0, 51.0)
 """x265's range of `crf`."""
 
-SMALLEST_SIDE = 16
-"""Pixels a side that x265 wants at least: its smallest coding tree unit."""
+SMALLEST = (64, 16)
+"""Width and height below which libx265 is not called: 8 x 8 is refused by it, and from 34 to 48 pixels of width x265 4.3 writes
+past its buffers (seen with MALLOC_CHECK_)."""
+
+REORDER_FRAMES = 4
+"""Clips that are not longer get no B-frames: x265 4.x takes their delay from a frame that never comes, and gives garbage
+as decoding time (`m_bframeDelayTime`)."""
 
 CLOCK = 90000
 """Ticks a second that timestamps are at least counted in: the clock of MPEG systems, exact for milliseconds too."""
@@ -167,7 +172,7 @@ def encode(
     properties: the stream says what the clip says. Several frames are computed at a time and encoded in order.
 
     Args:
-        clip: YUV420P10, PQ or HLG, at least 16 pixels a side.
+        clip: YUV420P10, PQ or HLG, at least 64x16.
         output: file to write; the container goes by its suffix, a key of `CONTAINERS`.
         crf: x265's quality, 0 to 51.
         speed: an entry of `SPEEDS`.
@@ -196,7 +201,7 @@ def encode(
             file = stack.enter_context(av.open(str(partial), "w", format=container.format, container_options=container.options))
             frames = stack.enter_context(closing(clip.frames(close=True)))
             first = next(frames)
-            stream = _add_stream(file, first, container, clock, clip.fps, {"crf": str(crf), "preset": speed})
+            stream = _add_stream(file, clip, first, container, clock, {"crf": str(crf), "preset": speed})
             copy = stack.enter_context(AudioCopy(audio, file, output))
             file.start_encoding()
             for done, frame in enumerate(chain([first], frames), 1):
@@ -240,20 +245,23 @@ def _check_settings(clip: vs.VideoNode, output: Path, crf: float, speed: str) ->
 
     if clip.format.id != vs.YUV420P10:
         raise InputError(f"encode: clip is {clip.format.name}; pack it first with to_hdr10 or to_hlg")
-    if min(clip.width, clip.height) < SMALLEST_SIDE:
-        raise InputError(f"encode: clip is {clip.width}x{clip.height}; x265 wants at least {SMALLEST_SIDE} pixels a side")
+    if clip.width < SMALLEST[0] or clip.height < SMALLEST[1]:
+        size, least = f"{clip.width}x{clip.height}", f"{SMALLEST[0]}x{SMALLEST[1]}"
+        raise InputError(f"encode: clip is {size}; x265 wants at least {least}, enlarge it first")
     if output.suffix.lower() not in CONTAINERS:
         raise InputError(f"encode: {output} ends in {output.suffix!r}; choose one of {', '.join(CONTAINERS)}")
     check_quality(crf, speed, "encode")
 
 
 def _add_stream(
-    file: Any, frame: vs.VideoFrame, container: Container, clock: Fraction, rate: Fraction, options: dict[str, str]
+    file: Any, clip: vs.VideoNode, frame: vs.VideoFrame, container: Container, clock: Fraction, options: dict[str, str]
 ) -> Any:
     """The video stream, tagged by what the first frame says of itself."""
-    signalling = _signalling(frame.props)
+    rate, signalling = clip.fps, _signalling(frame.props)
     params = x265_params(signalling, MasteringDisplay.from_properties(frame.props), ContentLight.from_properties(frame.props))
     params["log-level"] = "none"
+    if clip.num_frames <= REORDER_FRAMES:
+        params["bframes"] = "0"
     x265 = ":".join(f"{name}={value}" for name, value in params.items())
     stream = file.add_stream("libx265", rate=rate or 1 / _duration(frame, rate), options={**options, "x265-params": x265})
     stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p10le"

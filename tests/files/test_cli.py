@@ -1,0 +1,325 @@
+"""The command line: results, one line for every bad input, and nothing left behind. Analytic presets: no weights needed."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import pytest
+
+import vs_hdrtv
+from vs_hdrtv import cli, media
+from vs_hdrtv.cli.console import Progress, duration
+from vs_hdrtv.hdr10 import MasteringDisplay
+
+QUICK = ("--preset", "bt2408", "--speed", "ultrafast")
+
+
+@pytest.fixture
+def run(capfd):
+    """A function that runs the command line and returns exit code, standard output and standard error."""
+
+    def run_it(*arguments):
+        capfd.readouterr()
+        try:
+            code = cli.main([str(argument) for argument in arguments])
+        except SystemExit as stopped:  # argparse
+            code = stopped.code
+        return code, *capfd.readouterr()
+
+    return run_it
+
+
+def facts(path):
+    with av.open(str(path)) as file:
+        stream = file.streams.video[0]
+        frames = list(file.decode(stream))
+        audio = len(file.streams.audio)
+    return frames, audio
+
+
+def start_cli(script, *arguments):
+    """The command line as a process of its own, after the lines of `script`."""
+    root = str(Path(vs_hdrtv.__file__).parents[1])
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    code = f"import sys\n{script}\nfrom vs_hdrtv.cli import main\nsys.exit(main())"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+    )
+
+
+def test_converts_a_file_to_hdr10(run, video_file, tmp_path):
+    source, result = video_file(frames=24), tmp_path / "out.mp4"
+    code, out, err = run("convert", source, result, *QUICK, "--peak", 600)
+    assert code == 0, err
+    assert out == ""  # standard output is kept clean
+    assert "24 frames" in err and "MaxCLL" in err
+    frames, audio = facts(result)
+    assert len(frames) == 24
+    assert audio == 1
+    assert (frames[0].color_primaries, frames[0].color_trc, frames[0].colorspace) == (9, 16, 9)
+    assert media.hdr10_metadata(frames[0]) == (MasteringDisplay(max_luminance=600), None)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+
+
+def test_converts_to_hlg(run, video_file, tmp_path):
+    code, _, err = run("convert", video_file(), tmp_path / "out.mkv", *QUICK, "--hlg")
+    assert code == 0, err
+    frames, _ = facts(tmp_path / "out.mkv")
+    assert frames[0].color_trc == 18
+
+
+def test_a_cut_holds_the_frames_asked_for(run, video_file, tmp_path):
+    source = video_file(frames=24)
+    whole, part = tmp_path / "whole.mp4", tmp_path / "part.mp4"
+    assert run("convert", source, whole, *QUICK, "--crf", 1)[0] == 0
+    assert run("convert", source, part, *QUICK, "--crf", 1, "--start", 10, "--end", 15)[0] == 0
+    expected, found = ([frame.to_ndarray()[:48].mean() for frame in facts(path)[0]] for path in (whole, part))
+    assert found == pytest.approx(expected[10:15], abs=1.0)
+
+
+def test_interlaced_source_needs_a_word_and_then_doubles_its_rate(run, video_file, tmp_path):
+    source, result = video_file(interlaced=True, rate=25), tmp_path / "out.mp4"
+    code, _, err = run("convert", source, result, *QUICK)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "is interlaced; add --deinterlace" in err
+    code, _, err = run("convert", source, result, *QUICK, "--deinterlace", "--start", 2, "--end", 8)
+    assert code == 0, err
+    frames, _ = facts(result)
+    assert len(frames) == 12
+    assert frames[1].time == pytest.approx(1 / 50)
+
+
+def test_an_existing_file_is_replaced_only_when_told(run, video_file, tmp_path):
+    source, result = video_file(), tmp_path / "out.mp4"
+    result.write_bytes(b"older")
+    code, _, err = run("convert", source, result, *QUICK)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--overwrite" in err
+    assert result.read_bytes() == b"older"
+    assert run("convert", source, result, *QUICK, "--overwrite")[0] == 0
+    assert len(facts(result)[0]) == 12
+
+
+def text(path):
+    path.write_text("this is not a film\n" * 100)
+
+
+def empty(path):
+    path.touch()
+
+
+def folder(path):
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: None, "does not exist"),
+        (empty, "is empty"),
+        (text, "is not a video"),
+        (folder, "is a folder"),
+    ],
+)
+@pytest.mark.parametrize("command", ["convert", "info"])
+def test_an_input_that_is_no_video_is_one_line(run, tmp_path, command, make, message):
+    make(tmp_path / "film.mp4")
+    code, out, err = run(command, tmp_path / "film.mp4", *([tmp_path / "out.mp4"] if command == "convert" else []))
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert err.startswith(f"{command}: ")
+    assert message in err
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_audio_alone_is_one_line(run, video_file, tmp_path):
+    code, _, err = run("convert", video_file("sound.m4a", video=False), tmp_path / "out.mp4")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "holds no video, only audio" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["out.avi"], "choose one of .mp4"),
+        (["missing/out.mp4"], "does not exist; make it first"),
+        (["in.mp4/out.mp4"], "does not exist; make it first"),
+        (["/proc/out.mp4"], "cannot be written"),
+        (["in.mp4"], "is the input itself"),
+        (["out.mp4", "--preset", "best"], "unknown preset 'best'"),
+        (["out.mp4", "--model", "nothing"], "'nothing'"),
+        (["out.mp4", "--preset", "fast", "--engine", "abacus"], "'abacus'"),
+        (["out.mp4", "--peak", "20000"], "peak"),
+        (["out.mp4", "--crf", "52"], "crf is 52"),
+        (["out.mp4", "--speed", "warp"], "unknown speed 'warp'"),
+        (["out.mp4", "--start", "12"], "has frames 0 to 11"),
+        (["out.mp4", "--start", "-1"], "has frames 0 to 11"),
+        (["out.mp4", "--end", "13"], "choose 1 to 12"),
+        (["out.mp4", "--start", "5", "--end", "5"], "choose 6 to 12"),
+        (["out.mp4", "--start", "soon"], "invalid int value"),
+        (["out.mp4", "--no-such-option"], "unrecognized arguments"),
+        ([], "required: OUT"),
+    ],
+)
+def test_bad_arguments_are_one_line(run, video_file, tmp_path, monkeypatch, arguments, message):
+    source = video_file()
+    monkeypatch.chdir(tmp_path)
+    defaults = [] if "--preset" in arguments or "--model" in arguments else ["--preset", "bt2408"]
+    code, out, err = run("convert", source, *arguments, *defaults)
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert err.split(":")[0] in {"convert", "sdr_to_hdr", "to_hdr10", "feature_map", "find", "create", "engines", "vs-hdrtv"}
+    assert message in err
+    assert [entry.name for entry in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_hdr_source_is_refused_unless_forced(run, video_file, tmp_path):
+    source = video_file(tags=(9, 16, 9))
+    code, _, err = run("convert", source, tmp_path / "out.mp4", *QUICK)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "HDR already (PQ)" in err
+    assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["transmogrify"], ["--what"]])
+def test_no_command_or_an_unknown_one_is_one_line(run, arguments):
+    code, out, err = run(*arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("vs-hdrtv: ")
+
+
+@pytest.mark.parametrize("command", ["convert", "info", "weights"])
+def test_help_has_an_example(run, command):
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    assert f"vs-hdrtv {command} " in out.split("example")[1]
+
+
+def test_list_of_commands_needs_no_heavy_package():
+    script = "import atexit; atexit.register(lambda: sys.stderr.write(' '.join(sorted(sys.modules))))"
+    process = start_cli(script, "--help")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert all(command in out for command in cli.COMMANDS)
+    assert not {"vapoursynth", "av", "torch", "numpy"} & set(err.split())
+
+
+FAILING = """
+import time, vapoursynth as vs, vs_hdrtv.filters as filters
+real = filters.sdr_to_hdr
+def slow_or_failing(clip, *args, **kwargs):
+    hdr = real(clip, *args, **kwargs)
+    def step(n, f):
+        {step}
+        return f
+    return hdr.std.ModifyFrame(hdr, step)
+filters.sdr_to_hdr = slow_or_failing
+"""
+
+
+def test_ctrl_c_leaves_nothing(video_file, tmp_path):
+    source = video_file(frames=48)
+    process = start_cli(FAILING.format(step="time.sleep(0.2)"), "convert", source, tmp_path / "out.mp4", *QUICK)
+    partial = tmp_path / "out.mp4.partial"
+    deadline = time.monotonic() + 60
+    while not (partial.exists() and partial.stat().st_size) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, ""), err
+    assert err == "convert: interrupted; nothing was written\n"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_a_failure_in_the_middle_is_one_line_and_leaves_nothing(video_file, tmp_path):
+    source = video_file(frames=48)
+    step = "if n == 30: raise RuntimeError('feature_map: the device ran out of memory')"
+    process = start_cli(FAILING.format(step=step), "convert", source, tmp_path / "out.mp4", *QUICK)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, ""), err
+    assert err == "feature_map: the device ran out of memory\n"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_info_of_a_result(run, video_file, tmp_path):
+    result = tmp_path / "out.mkv"
+    assert run("convert", video_file(), result, *QUICK)[0] == 0
+    code, out, err = run("info", result)
+    assert (code, err) == (0, "")
+    assert "hevc Main 10, 64x48" in out
+    assert "24000/1001 = 23.976 frames/s, 12 frames" in out
+    assert "primaries BT.2020, transfer PQ (ST 2084), matrix BT.2020 non-constant, limited range, chroma top-left" in out
+    assert "0.0001 to 1000 cd/m2, red (0.6800, 0.3200)" in out
+    assert "MaxCLL and MaxFALL unknown" in out
+    assert "aac, 44100 Hz, mono" in out
+
+
+def test_info_of_sources(run, video_file):
+    code, out, _ = run("info", video_file("a.mp4", tags=(2, 2, 2), interlaced=True, rotation=90))
+    assert code == 0
+    assert "primaries not said, transfer not said, matrix not said, limited range" in out
+    assert "interlaced" in out and "rotated by 90 degrees" in out
+    code, out, _ = run("info", video_file("sound.m4a", video=False))
+    assert code == 0
+    assert "aac" in out and "colour" not in out
+
+
+def test_weights_import_checks_its_files_first(run, tmp_path):
+    code, _, err = run("weights", "import", tmp_path / "no.pth", "--model", "hdcfm", "--output", tmp_path / "x.safetensors")
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("weights import: ")
+
+
+def test_weights_verify_of_an_unknown_model_is_one_line(run):
+    code, _, err = run("weights", "verify", "nothing")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "nothing" in err
+
+
+class Screen(io.StringIO):
+    """A stream that may say that it is a terminal."""
+
+    def __init__(self, terminal):
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self):
+        return self.terminal
+
+
+def test_bar_on_a_terminal():
+    now = [0.0]
+    screen = Screen(True)
+    bar = Progress(screen, lambda: now[0])
+    for done in range(1, 101):
+        now[0] += 0.5
+        bar.update(done, 100)
+    bar.close()
+    drawn = screen.getvalue().split("\r")
+    assert drawn[50] == f"[{'#' * 15}{'-' * 15}]  50%  50/100 frames  2.0 frames/s  0:25 left"
+    assert drawn[100].rstrip(" \n") == f"[{'#' * 30}] 100%  100/100 frames  2.0 frames/s  0:00 left"
+    assert screen.getvalue().endswith("\n")
+
+
+def test_lines_now_and_then_without_a_terminal():
+    now = [0.0]
+    screen = Screen(False)
+    bar = Progress(screen, lambda: now[0])
+    for done in range(1, 101):
+        now[0] += 0.5
+        bar.update(done, 100)
+    bar.close()
+    lines = screen.getvalue().splitlines()
+    assert len(lines) == 5
+    assert lines[0] == " 20%  20/100 frames  2.0 frames/s  0:40 left"
+
+
+def test_durations_are_written_like_a_clock():
+    assert [duration(seconds) for seconds in (0.4, 59.6, 3723)] == ["0:00", "1:00", "1:02:03"]
