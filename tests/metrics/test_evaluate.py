@@ -168,3 +168,29 @@ def test_bad_photo_pairs_are_refused(data):
     (folder / "sdr.png").unlink()
     with pytest.raises(InputError, match="cannot be read"):
         evaluate.photo_pair(folder, "sRGB", 32)
+
+
+def test_models_run_through_their_engine(data, monkeypatch):
+    from vs_hdrtv import engines, weights
+    from vs_hdrtv.color.tone_curves import bt2408
+
+    class Engine:
+        def load(self, card):
+            assert card == "card of own.toml"
+            return bt2408
+
+        def upload(self, array):
+            assert array.shape[:2] == (1, 3)
+            assert array.dtype == np.float32
+            return array
+
+        def download(self, array):
+            return array
+
+    asked = []
+    monkeypatch.setattr(engines, "create", lambda name: asked.append(name) or Engine())
+    monkeypatch.setattr(weights, "find", lambda model: f"card of {model}")
+    text = evaluated(data, "--baselines", "bt2408", "--models", "own.toml", "--engine", "torch")
+    baseline, model = [line.split(" | ")[1:] for line in text.splitlines() if line.startswith(("| bt2408", "| own.toml"))]
+    assert model == baseline
+    assert asked == ["torch"]
