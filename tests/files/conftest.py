@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+import openvino  # noqa: F401  before VapourSynth loads vapoursynth-mlrt-ov, whose own OpenVINO would take its place
 import pytest
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import media, video
+from .. import engines, media, video
 from ..errors import InputError
 from ..hdr10 import SIGNALLING
 from .console import Progress, duration, say
@@ -57,7 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
     media.check_input(arguments.input, NAME)
     video.check_output(arguments.output, arguments.input, arguments.overwrite, NAME)
     video.check_quality(arguments.crf, arguments.speed, NAME)
-    _convert(_blank(), arguments)  # an unknown preset, model or engine shows before a long file is indexed
+    # An unknown engine, preset or model shows before a long file is indexed. The engine comes first also because OpenVINO
+    # refuses to load once VapourSynth has loaded vapoursynth-mlrt-ov, which brings another build of it.
+    engines.create(arguments.engine, device=arguments.device)
+    _convert(_blank(), arguments)
     source = media.open_source(arguments.input, NAME)
     start, end = _range(arguments, source.clip.num_frames)
     _check_source(source.clip.get_frame(start).props, arguments)
