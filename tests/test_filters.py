@@ -267,9 +267,9 @@ def test_the_small_install_needs_no_torch():
 
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "import vapoursynth as vs, vs_hdrtv\n"
+        "import vapoursynth as vs\nfrom vs_hdrtv import sdr_to_hdr\n"
         "c = vs.core.std.BlankClip(format=vs.YUV420P8, width=64, height=48, length=1)\n"
-        "vs_hdrtv.sdr_to_hdr(c).get_frame(0); vs_hdrtv.sdr_to_hdr(c, 'bt2446a').get_frame(0)"
+        "sdr_to_hdr(c).get_frame(0); sdr_to_hdr(c, 'bt2446a').get_frame(0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

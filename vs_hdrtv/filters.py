@@ -18,6 +18,8 @@ from .errors import InputError
 
 logger = logging.getLogger(__name__)
 
+engines.preload()
+
 
 def _filter[**P](function: Callable[P, vs.VideoNode]) -> Callable[P, vs.VideoNode]:
     """Bad input becomes `vs.Error`, whose one line is what vspipe and editors show."""

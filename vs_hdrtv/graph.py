@@ -7,7 +7,7 @@ the plan; the next stage then reads the materialised clip, with the same result.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -20,7 +20,7 @@ from .color.arrays import Array
 from .engines import Engine
 from .errors import InputError
 from .hdr10 import SIGNALLING, MasteringDisplay
-from .pipeline import Source, Step, compute, windows
+from .pipeline import Calls, Source, Step, compute, windows
 from .sources import ClipSource, open_source, read_planes
 from .stages import Stage
 
@@ -32,6 +32,7 @@ class Plan:
     step: Step
     sources: Mapping[Source, ClipSource]
     engine: Engine
+    calls: Calls
 
 
 _PLANS: WeakKeyDictionary[vs.VideoNode, Plan] = WeakKeyDictionary()
@@ -42,9 +43,7 @@ def plan_of(clip: vs.VideoNode) -> Plan | None:
     return _PLANS.get(clip) if isinstance(clip, vs.VideoNode) else None
 
 
-def apply(
-    stage: Stage, clips: Mapping[str, vs.VideoNode], *, engine: Engine | None = None, force: bool = False
-) -> vs.VideoNode:
+def apply(stage: Stage, clips: Mapping[str, vs.VideoNode], *, engine: Engine | None = None, force: bool = False) -> vs.VideoNode:
     """Clip of `stage`, fused with the stages that its input clips come from.
 
     Args:
@@ -54,7 +53,7 @@ def apply(
         force: take a clip tagged PQ or HLG for SDR.
 
     Raises:
-        InputError: a clip cannot be read as its signal, or the clips differ in length or size.
+        InputError: a clip cannot be read as its signal, the clips differ in length or size, or the model cannot be loaded.
     """
     plans = {signal: plan for signal, clip in clips.items() if (plan := plan_of(clip)) is not None}
     for signal, plan in plans.items():
@@ -68,11 +67,13 @@ def apply(
         engine = next((plan.engine for plan in plans.values()), None) or engines.create("auto")
     inputs: dict[str, Source | Step] = {}
     sources: dict[Source, ClipSource] = {}
+    calls: dict[Stage, Callable[..., Array]] = {}
     for signal in clips:
         plan = plans.get(signal)
         if plan is not None and plan.engine is engine:
             inputs[signal] = plan.step
             sources.update(plan.sources)
+            calls.update(plan.calls)
     for signal, clip in clips.items():
         if signal in inputs:
             continue
@@ -82,7 +83,9 @@ def apply(
             sources[same] = open_source(stage.name, clip, signal, force=force, known=signal in plans)
         inputs[signal] = same
     _check_alike(stage.name, sources)
-    plan = Plan(Step(stage, inputs), sources, engine)
+    call = engine.load(stage.card) if stage.card is not None else stage.function
+    assert call is not None, f"{stage.name} has neither a network nor a function"
+    plan = Plan(Step(stage, inputs), sources, engine, calls | {stage: call})
     node = _materialise(plan)
     _PLANS[node] = plan
     return node
@@ -126,7 +129,7 @@ def _materialise(plan: Plan) -> vs.VideoNode:
         try:
             for source, clip in plan.sources.items():
                 clip.check(f[positions[source][0]].props, n)
-            result = compute(plan.step, n, (0, last), plan.engine, fetch)
+            result = compute(plan.step, n, (0, last), plan.calls, fetch)
         except InputError as error:
             raise vs.Error(str(error)) from None
         out = vs.core.create_video_frame(out_format, width, height)
@@ -166,9 +169,7 @@ def _shifted(clip: vs.VideoNode, offset: int) -> vs.VideoNode:
 
 
 def _write(out: vs.VideoFrame, result: Array, engine: Engine) -> None:
-    planes = (
-        result if isinstance(result, tuple) else tuple(result[:, index : index + 1] for index in range(result.shape[1]))
-    )
+    planes = result if isinstance(result, tuple) else tuple(result[:, index : index + 1] for index in range(result.shape[1]))
     for index, plane in enumerate(planes):
         target = np.asarray(out[index])
         target[...] = engine.download(plane)[0, 0].astype(target.dtype, copy=False)

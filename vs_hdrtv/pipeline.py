@@ -7,13 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from .color.arrays import Array
 from .stages import Stage
-
-if TYPE_CHECKING:
-    from .engines import Engine
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +26,9 @@ class Step:
     stage: Stage
     inputs: Mapping[str, Source | Step]
 
+
+Calls = Mapping[Stage, Callable[..., Array]]
+"""What runs each stage: its array function, or its network as an engine loaded it."""
 
 Fetch = Callable[[Source, int], Array]
 """`fetch(source, frame)` -> (1, C, H, W) on the engine's device."""
@@ -51,7 +50,7 @@ def windows(step: Step) -> dict[Source, tuple[int, int]]:
     return found
 
 
-def compute(step: Step, frame: int, scene: tuple[int, int], engine: Engine, fetch: Fetch) -> Array:
+def compute(step: Step, frame: int, scene: tuple[int, int], calls: Calls, fetch: Fetch) -> Array:
     """Value of `step` at `frame`.
 
     Args:
@@ -59,7 +58,7 @@ def compute(step: Step, frame: int, scene: tuple[int, int], engine: Engine, fetc
         frame: frame number.
         scene: first and last frame of the scene that `frame` lies in. A stage that reads over its ends gets the nearest
             frame inside, which lies inside the window already asked for.
-        engine: runs the networks.
+        calls: what runs each stage of the plan.
         fetch: gives the sources' frames.
     """
     known: dict[tuple[Source | Step, int], Array] = {}
@@ -71,14 +70,11 @@ def compute(step: Step, frame: int, scene: tuple[int, int], engine: Engine, fetc
         return known[key]
 
     def run(node: Step, at: int) -> Array:
-        stage = node.stage
         arrays = [
             value(node.inputs[signal], min(max(at + offset, scene[0]), scene[1]))
-            for signal, offsets in stage.reads.items()
+            for signal, offsets in node.stage.reads.items()
             for offset in offsets
         ]
-        call = engine.load(stage.card) if stage.card is not None else stage.function
-        assert call is not None, stage.name
-        return call(*arrays)
+        return calls[node.stage](*arrays)
 
     return run(step, frame)

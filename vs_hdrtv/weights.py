@@ -6,7 +6,6 @@ engine). Finding and verifying a model needs no torch.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
@@ -177,16 +176,10 @@ def verify(card: ModelCard, kind: str | None = None) -> None:
 
 def _checksum(path: Path, card: ModelCard) -> str:
     try:
-        state = path.stat()
-        return _sha256(path, state.st_size, state.st_mtime_ns)
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"weights: cannot read {path} of model {card.name!r}: {error.strerror}; install it again") from None
-
-
-@functools.lru_cache(maxsize=64)
-def _sha256(path: Path, size: int, modified: int) -> str:  # size and time make a changed file a new key
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_state(card: ModelCard) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ no engine ever falls back to another device in silence.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -94,6 +95,16 @@ def create(name: str = "auto", device: str | None = None, precision: str = "fp32
         name = "torch" if (device or "").startswith("cuda") or (device is None and _has_cuda()) else "cpu"
     with _LOCK:
         return _create(name, device, precision, threads)
+
+
+def preload() -> None:
+    """Load OpenVINO's library, to be called before `vs.core` is first used.
+
+    The plug-in vapoursynth-mlrt-ov brings another build of the library under the same name. Loaded first, ours serves both;
+    in the other order Python's half of OpenVINO refuses to start.
+    """
+    with contextlib.suppress(ImportError):
+        importlib.import_module("openvino")
 
 
 @functools.cache

@@ -30,8 +30,13 @@ class CpuEngine:
         require_cpu(self.name, device, precision)
         try:
             import openvino
-        except ImportError:
+        except ModuleNotFoundError:
             raise InputError("engine 'cpu': openvino is not installed; pip install openvino") from None
+        except ImportError:
+            raise InputError(
+                "engine 'cpu': OpenVINO cannot start because the plug-in vapoursynth-mlrt-ov has loaded another build of it; "
+                "import vs_hdrtv's filters before vs.core is first used, or use engine='onnx-cpu'"
+            ) from None
         self.device = "cpu"
         self.threads = threads or cores()
         self._core: Any = openvino.Core()
