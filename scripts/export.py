@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,15 @@ from safetensors.torch import load_file
 from vs_hdrtv import weights
 from vs_hdrtv.networks import registry
 from vs_hdrtv.training import recipes
+
+
+def steps_done(run: Path) -> int | str:
+    """The last step of the run's curve: a card must not claim the recipe's steps for weights of a run cut short."""
+    curve = run / "curve.csv"
+    if not curve.exists():
+        return "unknown"
+    with curve.open(newline="") as file:
+        return max((int(row["step"]) for row in csv.DictReader(file)), default=0)
 
 
 def main() -> None:
@@ -34,7 +44,13 @@ def main() -> None:
         licence="MIT",
         preview=not arguments.final,
         data={"scenes": "photographs and panoramas of data/MANIFEST.csv, train split", "pairs": "vs_hdrtv.training.pairs"},
-        recipe={"name": arguments.recipe, "seed": recipe.seed, "steps": recipe.steps, "exported_at_commit": commit},
+        recipe={
+            "name": arguments.recipe,
+            "seed": recipe.seed,
+            "steps": recipe.steps,
+            "steps_done": steps_done(arguments.run),
+            "exported_at_commit": commit,
+        },
     )
     print(card.path)
 
