@@ -1,4 +1,4 @@
-"""Make a model of a training run: `python scripts/export.py runs/hdcfm --name hdcfm --output weights`."""
+"""Make a model of a training run: `python scripts/export.py runs/hdcfm --data DATA/hdr_stills`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from vs_hdrtv import weights
 from vs_hdrtv.networks import registry
-from vs_hdrtv.training import recipes
+from vs_hdrtv.training import recipes, scenes
 
 
 def steps_done(run: Path) -> int | str:
@@ -23,6 +23,32 @@ def steps_done(run: Path) -> int | str:
         return max((int(row["step"]) for row in csv.DictReader(file)), default=0)
 
 
+def training_data(folder: Path) -> dict[str, list[str]]:
+    """Names of the scenes that training saw, by the licence that `MANIFEST.csv` beside their folder states."""
+    with (folder.parent / "MANIFEST.csv").open(newline="", encoding="utf-8") as file:
+        rows = {Path(row["file"]).name: row for row in csv.DictReader(file)}
+    found: dict[str, list[str]] = {}
+    for scene in scenes.find(folder, "train"):
+        row = rows[scene.path.name]
+        licence = row["licence"].split(" (")[0]
+        # Public domain asks for nothing; every other licence asks that the origin be named.
+        origin = "" if licence.startswith("CC0") else f" ({row['source'].split(':')[0]})"
+        found.setdefault(licence, []).append(scene.name + origin)
+    return found
+
+
+def results(path: Path) -> dict[str, dict[str, str]]:
+    """What `vs-hdrtv evaluate --output` measured: set of pairs -> method -> figures."""
+    found: dict[str, dict[str, str]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            plain = f"{float(row['psnr_db']):.2f} dB, dE_ITP {float(row['delta_e_itp']):.2f}"
+            matched = f"{float(row['psnr_matched_db']):.2f} dB, dE_ITP {float(row['delta_e_itp_matched']):.2f}"
+            cell = f"{plain}; exposure-matched {matched}"
+            found.setdefault(row["set"], {})[row["method"]] = cell
+    return found
+
+
 def main() -> None:
     """Write NAME.safetensors, NAME.onnx and NAME.toml from `RUN/average.safetensors`."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -30,6 +56,8 @@ def main() -> None:
     parser.add_argument("--name", default="hdcfm", help="name of the model and of its files (default: %(default)s)")
     parser.add_argument("--recipe", default="hdcfm", help="the recipe that it was trained by (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("weights"), help="folder (default: %(default)s)")
+    parser.add_argument("--data", type=Path, required=True, help="the folder of pictures that it was trained on")
+    parser.add_argument("--metrics", type=Path, help="CSV that `vs-hdrtv evaluate --output` wrote")
     parser.add_argument("--final", action="store_true", help="the weights are no preview")
     arguments = parser.parse_args()
     recipe = recipes.load(arguments.recipe)
@@ -43,14 +71,18 @@ def main() -> None:
         model=recipe.model,
         licence="MIT",
         preview=not arguments.final,
-        data={"scenes": "photographs and panoramas of data/MANIFEST.csv, train split", "pairs": "vs_hdrtv.training.pairs"},
+        data={"pairs": "made by vs_hdrtv.training.pairs from the scenes below"} | training_data(arguments.data),
         recipe={
             "name": arguments.recipe,
             "seed": recipe.seed,
-            "steps": recipe.steps,
+            "loss": "L1 on PQ",
+            "phases": "; ".join(f"{p.steps} steps of {p.batch} views of {p.size} px" for p in recipe.phases),
+            "learning_rate": recipe.learning_rate,
+            "dropout": recipe.dropout,
             "steps_done": steps_done(arguments.run),
             "exported_at_commit": commit,
         },
+        metrics=results(arguments.metrics) if arguments.metrics else {},
     )
     print(card.path)
 

@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", help="a recipe in vs_hdrtv/training/recipes, for example hdcfm")
     parser.add_argument("--data", type=Path, required=True, help="folder of scene-linear .hdr and .exr pictures")
-    parser.add_argument("--output", type=Path, required=True, help="folder for checkpoint, curve and weights; resumed when it has a checkpoint")
+    parser.add_argument("--output", type=Path, required=True, help="folder for curve, weights and checkpoint, which is resumed")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads (default: %(default)s)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

@@ -16,9 +16,7 @@ def moving_clip():
 
     def make(video_format=None, width=64, height=48, length=6, **props):
         video_format = vs.YUV420P8 if video_format is None else video_format
-        blank = vs.core.std.BlankClip(
-            format=vs.RGBS, width=width, height=height, length=length, fpsnum=24000, fpsden=1001
-        )
+        blank = vs.core.std.BlankClip(format=vs.RGBS, width=width, height=height, length=length, fpsnum=24000, fpsden=1001)
 
         def fill(n, f):
             out = f.copy()

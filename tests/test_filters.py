@@ -256,9 +256,7 @@ def test_the_package_imports_without_vapoursynth_torch_or_an_engine():
     import sys
 
     code = "import sys, vs_hdrtv; print(sorted({'vapoursynth', 'torch', 'openvino', 'onnxruntime', 'av'} & set(sys.modules)))"
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
-    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
 def test_the_small_install_needs_no_torch():

@@ -19,7 +19,7 @@ def quick_export(monkeypatch):
 @pytest.fixture
 def card(tmp_path, quick_export):
     torch.manual_seed(1)
-    tables = {"recipe": {"seed": 7, "rates": [0.5, 1.0], "deep": {"a b": "x\"\\\ny"}}, "metrics": {"psnr": 31.5}}
+    tables = {"recipe": {"seed": 7, "rates": [0.5, 1.0], "deep": {"a b": 'x"\\\ny'}}, "metrics": {"psnr": 31.5}}
     return weights.write(HDCFM(), "model", tmp_path, model="hdcfm", licence="MIT", preview=True, **tables)
 
 
@@ -29,7 +29,7 @@ def test_what_is_written_is_read(card):
     assert (found.name, found.network, found.reads, found.writes) == ("model", "hdcfm", "sdr", "hdr")
     assert found.preview
     assert found.parameters == 100_682
-    assert found.recipe == {"seed": 7, "rates": [0.5, 1.0], "deep": {"a b": "x\"\\\ny"}}
+    assert found.recipe == {"seed": 7, "rates": [0.5, 1.0], "deep": {"a b": 'x"\\\ny'}}
     assert found.metrics == {"psnr": 31.5}
     assert hash(found) == hash(card)
     weights.verify(found)

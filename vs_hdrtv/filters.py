@@ -176,9 +176,7 @@ def sdr_to_hdr(
     chosen = PRESETS[preset]
     network = model or chosen.model
     if network is not None:
-        hdr = feature_map(
-            clip, network, engine=engine, device=device, precision=precision, threads=threads, force=force
-        )
+        hdr = feature_map(clip, network, engine=engine, device=device, precision=precision, threads=threads, force=force)
     else:
         assert chosen.method is not None
         hdr = inverse_tone_map(clip, chosen.method, force=force)

@@ -130,8 +130,7 @@ class MasteringDisplay:
         red, green, blue = self.primaries
         points = {"G": green, "B": blue, "R": red, "WP": self.white}
         coded = "".join(
-            f"{name}({round(x * CHROMATICITY_STEPS)},{round(y * CHROMATICITY_STEPS)})"
-            for name, (x, y) in points.items()
+            f"{name}({round(x * CHROMATICITY_STEPS)},{round(y * CHROMATICITY_STEPS)})" for name, (x, y) in points.items()
         )
         high, low = round(self.max_luminance * LUMINANCE_STEPS), round(self.min_luminance * LUMINANCE_STEPS)
         return f"{coded}L({high},{low})"
@@ -154,9 +153,7 @@ class ContentLight:
 
     def __post_init__(self) -> None:
         if not (0 <= self.max <= 65535 and 0 <= self.average <= 65535):
-            raise InputError(
-                f"content_light: MaxCLL {self.max}, MaxFALL {self.average}; both must be in [0, 65535] cd/m2"
-            )
+            raise InputError(f"content_light: MaxCLL {self.max}, MaxFALL {self.average}; both must be in [0, 65535] cd/m2")
 
     @classmethod
     def measured(cls, max_light: float, average_light: float) -> Self:

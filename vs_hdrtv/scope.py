@@ -130,9 +130,7 @@ def figure(sdr: Floats, hdr: Floats, title: str = "SDR to HDR") -> Image.Image:
     from PIL import Image, ImageDraw
 
     if sdr.ndim != 3 or sdr.shape[0] != 3 or sdr.shape != hdr.shape or 0 in sdr.shape:
-        raise InputError(
-            f"figure: sdr is {tuple(sdr.shape)} and hdr {tuple(hdr.shape)}; give two (3, H, W) pictures of one size"
-        )
+        raise InputError(f"figure: sdr is {tuple(sdr.shape)} and hdr {tuple(hdr.shape)}; give two (3, H, W) pictures of one size")
     sdr, hdr = np.asarray(sdr, dtype=np.float64), np.asarray(hdr, dtype=np.float64)
     sdr_light = np.asarray(bt1886_eotf(np.clip(np.nan_to_num(sdr), 0, 1)))
     sdr_luminance = REFERENCE_WHITE * luminance(sdr_light, "bt709")[0]
@@ -140,9 +138,7 @@ def figure(sdr: Floats, hdr: Floats, title: str = "SDR to HDR") -> Image.Image:
 
     height, width = hdr_luminance.shape
     panel = round(min(max(PANEL_WIDTH * height / width, 0.42 * PANEL_WIDTH), 0.85 * PANEL_WIDTH))
-    canvas = Image.new(
-        "RGB", (2 * PANEL_WIDTH + 3 * MARGIN, HEADER + 2 * (HEADING + panel) + SCALE + 2 * MARGIN), BACKGROUND
-    )
+    canvas = Image.new("RGB", (2 * PANEL_WIDTH + 3 * MARGIN, HEADER + 2 * (HEADING + panel) + SCALE + 2 * MARGIN), BACKGROUND)
     draw = ImageDraw.Draw(canvas)
     _text(draw, (MARGIN, 42), title, 32, TEXT, "lm")
     above = 100.0 * float(np.mean(hdr_luminance > REFERENCE_WHITE))
@@ -237,9 +233,7 @@ def _scale(canvas: Image.Image, draw: ImageDraw.ImageDraw, box: Box) -> None:
     _ticks(draw, left, right, bottom)
 
 
-def _plot(
-    canvas: Image.Image, draw: ImageDraw.ImageDraw, box: Box, sdr: NDArray[np.float64], hdr: NDArray[np.float64]
-) -> None:
+def _plot(canvas: Image.Image, draw: ImageDraw.ImageDraw, box: Box, sdr: NDArray[np.float64], hdr: NDArray[np.float64]) -> None:
     """Two curves of percent of pixels, logarithmic, since highlights are few and are what one looks for."""
     from PIL import Image, ImageDraw
 

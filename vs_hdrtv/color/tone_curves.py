@@ -120,9 +120,7 @@ def bt2446c_to_sdr(hdr: Array, crosstalk: float = 0.0) -> Array:
     return unit(bt1886_inverse_eotf(convert(sdr / 100, "bt2020", "bt709")))
 
 
-def bt2390_eetf(
-    hdr: Array, peak: float, source_peak: float = 10000.0, black: float = 0.0, source_black: float = 0.0
-) -> Array:
+def bt2390_eetf(hdr: Array, peak: float, source_peak: float = 10000.0, black: float = 0.0, source_black: float = 0.0) -> Array:
     """Bring PQ signal of a `source_peak` master to a display of `peak` cd/m2. BT.2390-11, section 5.4.1.
 
     Acts on each value alone (any shape): give it R'G'B', or the maximum or the luminance to take a gain from.

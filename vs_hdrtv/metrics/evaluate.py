@@ -56,12 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, required=True, help="folder with hdr_stills/ and pairs/, or one of .hdr and .exr pictures"
     )
-    parser.add_argument(
-        "--models", nargs="*", default=[], metavar="MODEL", help="shipped models, or .toml or .safetensors files"
-    )
-    parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="checkpoint.pt of a training run (HDCFM, needs torch)"
-    )
+    parser.add_argument("--models", nargs="*", default=[], metavar="MODEL", help="shipped models, or .toml or .safetensors files")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="checkpoint.pt of a training run (HDCFM, needs torch)")
     parser.add_argument(
         "--baselines",
         nargs="*",
@@ -72,9 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", default="auto", help="engine that runs the models (default: %(default)s)")
     parser.add_argument("--size", type=int, default=256, help="side of a view in pixels, even (default: %(default)s)")
     parser.add_argument("--views", type=int, default=2, help="views of each scene (default: %(default)s)")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="seed of views, exposures and operators (default: %(default)s)"
-    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of views, exposures and operators (default: %(default)s)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="CSV file of the same numbers")
 
 
@@ -115,8 +109,7 @@ def run(arguments: argparse.Namespace, write: Callable[[str], object] | None = N
     _progress("")
 
     scores = {
-        key: Score(len(rows), *(float(np.mean(column)) for column in zip(*rows, strict=True)))
-        for key, rows in values.items()
+        key: Score(len(rows), *(float(np.mean(column)) for column in zip(*rows, strict=True))) for key, rows in values.items()
     }
     (write or sys.stdout.write)(table(list(methods), sets, scores))
     if arguments.output is not None:
@@ -203,9 +196,7 @@ def _checkpoint(path: Path) -> Method:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise InputError(
-            f"evaluate: --checkpoint {path} cannot be read ({error}); give checkpoint.pt of a run"
-        ) from None
+        raise InputError(f"evaluate: --checkpoint {path} cannot be read ({error}); give checkpoint.pt of a run") from None
     network = registry.create("hdcfm")
     try:
         network.load_state_dict(state["average"])
@@ -227,17 +218,13 @@ def _checkpoint(path: Path) -> Method:
 def _folders(data: Path) -> tuple[Path, list[Path]]:
     """The folder of stills, and the folders of photo pairs (none where `data` is a folder of stills itself)."""
     if not data.is_dir():
-        raise InputError(
-            f"evaluate: --data {data} is not a folder; give one with hdr_stills/ and pairs/, or of .hdr files"
-        )
+        raise InputError(f"evaluate: --data {data} is not a folder; give one with hdr_stills/ and pairs/, or of .hdr files")
     stills = data / "hdr_stills" if (data / "hdr_stills").is_dir() else data
     photos = data / "pairs"
     return stills, sorted(path for path in photos.iterdir() if path.is_dir()) if photos.is_dir() else []
 
 
-def _all_pairs(
-    test: list[scenes.Scene], photos: list[Path], arguments: argparse.Namespace
-) -> Iterator[tuple[str, pairs.Pair]]:
+def _all_pairs(test: list[scenes.Scene], photos: list[Path], arguments: argparse.Namespace) -> Iterator[tuple[str, pairs.Pair]]:
     """Name of the set, and the pair."""
     seen = sorted(operators.SEEN)
     for number, scene in enumerate(test):
@@ -295,9 +282,7 @@ def photo_pair(folder: Path, primaries: str, size: int) -> pairs.Pair:
     elif "709" in primaries or "sRGB" in primaries:
         source = "bt709"
     else:
-        raise InputError(
-            f"evaluate: primaries of {folder} are {primaries!r}; MANIFEST.csv must say Display P3 or BT.709"
-        )
+        raise InputError(f"evaluate: primaries of {folder} are {primaries!r}; MANIFEST.csv must say Display P3 or BT.709")
     coded = cv2.imread(str(folder / "sdr.png"), cv2.IMREAD_COLOR_RGB)
     if coded is None:
         raise InputError(f"evaluate: {folder / 'sdr.png'} cannot be read; restore or remove the pair")

@@ -33,12 +33,12 @@ class _DynamicFilter(torch.autograd.Function):
     """`dynamic_filter` with its gradients written out: left to autograd, each tap's slice would be padded back and added."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, channel: Tensor, spatial: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, channel: Tensor, spatial: Tensor) -> Tensor:
         ctx.save_for_backward(x, channel, spatial)
         return dynamic_filter(x, channel, spatial)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, channel, spatial = ctx.saved_tensors
         n, c, h, w = x.shape
         around = (1, 1, 1, 1)
@@ -99,7 +99,8 @@ class DecoupledDynamicFilter(nn.Module):
     def channel_filter(self, mean: Tensor) -> Tensor:
         """(N, C, 1, 1) mean of the input -> (N, C, 9) channel filter."""
         n, c = mean.shape[:2]
-        return self.channel_branch(mean).reshape(n, c, 9)
+        taps: Tensor = self.channel_branch(mean)  # (N, 9 C, 1, 1)
+        return taps.reshape(n, c, 9)
 
     def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
         """Filter `gain * x`.
@@ -121,7 +122,8 @@ class DecoupledDynamicFilter(nn.Module):
     def at_one_pixel(self, x: Tensor) -> Tensor:
         """`forward` on a 1x1 map: of the nine taps only the centre one meets a pixel. (N, C, 1, 1) -> (N, C, 1, 1)."""
         centre = 4
-        return x * self.channel_filter(x)[:, :, centre, None, None] * self.spatial_branch(x)[:, centre : centre + 1]
+        spatial: Tensor = self.spatial_branch(x)  # (N, 9, 1, 1)
+        return x * self.channel_filter(x)[:, :, centre, None, None] * spatial[:, centre : centre + 1]
 
 
 class ContextBlock(nn.Module):

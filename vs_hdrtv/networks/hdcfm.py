@@ -63,8 +63,9 @@ class GlobalModulation(nn.Module):
 
     def forward(self, x: Tensor, vector: Tensor) -> Tensor:
         """(N, C, H, W), (N, 6) -> (N, C, H, W)."""
-        scale = self.scale(vector)[:, :, None, None]  # (N, C, 1, 1)
-        return x * (scale + 1) + self.shift(vector)[:, :, None, None]
+        scale: Tensor = self.scale(vector)[:, :, None, None]  # (N, C, 1, 1)
+        shift: Tensor = self.shift(vector)[:, :, None, None]
+        return x * (scale + 1) + shift
 
 
 class LocalModulation(nn.Module):
@@ -77,7 +78,9 @@ class LocalModulation(nn.Module):
 
     def forward(self, x: Tensor, local: Tensor) -> Tensor:
         """(N, C, H, W), (N, 6, H, W) -> (N, C, H, W)."""
-        return x * (self.scale(local) + 1) + self.shift(local)
+        scale: Tensor = self.scale(local)  # (N, C, H, W)
+        shift: Tensor = self.shift(local)
+        return x * (scale + 1) + shift
 
 
 class FirstStage(nn.Module):

@@ -64,8 +64,6 @@ def load(name: str) -> Recipe:
     fields = {field.name for field in dataclasses.fields(Recipe)}
     if set(values) != fields:
         differs = ", ".join(sorted(set(values) ^ fields))
-        raise InputError(
-            f"train: {path} must have exactly the fields {', '.join(sorted(fields))}; it differs in {differs}"
-        )
+        raise InputError(f"train: {path} must have exactly the fields {', '.join(sorted(fields))}; it differs in {differs}")
     values["phases"] = tuple(Phase(**phase) for phase in values["phases"])
     return Recipe(**values)
