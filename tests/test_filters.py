@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from vs_hdrtv import feature_map, graph, inverse_tone_map, sdr_to_hdr, to_hdr10, to_hlg
+from vs_hdrtv import engines, feature_map, graph, inverse_tone_map, sdr_to_hdr, stages, to_hdr10, to_hlg
 from vs_hdrtv.color import tone_curves
 from vs_hdrtv.color.transfer import bt1886_inverse_eotf, pq_eotf, srgb_eotf
 
@@ -106,6 +106,32 @@ def test_a_fused_chain_equals_the_chain_broken_by_a_no_op(moving_clip, mapped, b
     broken = to_hdr10(mapped(source).std.Trim(0))
     assert graph.plan_of(broken).step.inputs["hdr"].signal == "hdr"
     assert bytes_of(fused) == bytes_of(broken)
+
+
+@pytest.mark.parametrize("video_format", [vs.YUV420P8, vs.YUV420P10, vs.YUV422P8, vs.YUV444P16])
+def test_planes_unpacked_on_the_device_equal_the_hosts_within_a_code(moving_clip, monkeypatch, video_format):
+    # What a CUDA engine does, here with tensors on the CPU: design, within 1/1023.
+    pytest.importorskip("torch")
+    engine = engines.create("torch", device="cpu")
+    stage = stages.inverse_tone_map("bt2408")
+    source = moving_clip(video_format, 64, 48, 2)
+    host = rgb_of(graph.apply(stage, {"sdr": source}, engine=engine), 1)
+    monkeypatch.setattr(engine, "unpacks", True)
+    fused = graph.apply(stage, {"sdr": source}, engine=engine)
+    assert graph.plan_of(fused).sources[graph.plan_of(fused).step.inputs["sdr"]].window_clip(engine) is source
+    assert np.abs(rgb_of(fused, 1) - host).max() < 1 / 1023
+    packed = np.asarray(to_hdr10(fused).get_frame(1)[0]).astype(int)
+    assert np.abs(packed - np.asarray(to_hdr10(fused.std.Trim(0)).get_frame(1)[0])).max() <= 1
+
+
+def test_planes_that_change_their_coding_are_refused_on_a_device(moving_clip, monkeypatch):
+    pytest.importorskip("torch")
+    engine = engines.create("torch", device="cpu")
+    monkeypatch.setattr(engine, "unpacks", True)
+    clip = graph.apply(stages.inverse_tone_map("bt2408"), {"sdr": moving_clip()[:2] + moving_clip(_Range=1)[2:]}, engine=engine)
+    clip.get_frame(1)
+    with pytest.raises(vs.Error, match="inverse_tone_map: clip changes from PlaneLayout"):
+        clip.get_frame(2)
 
 
 def test_sdr_to_hdr_is_the_chain(moving_clip, bytes_of):

@@ -16,12 +16,12 @@ import numpy as np
 import vapoursynth as vs
 
 from . import engines
-from .color.arrays import Array
+from .color.arrays import Array, namespace
 from .engines import Engine
 from .errors import InputError
 from .hdr10 import SIGNALLING, MasteringDisplay
 from .pipeline import Calls, Source, Step, compute, windows
-from .sources import ClipSource, open_source, read_planes
+from .sources import ClipSource, open_source
 from .stages import Stage
 
 
@@ -124,7 +124,7 @@ def _materialise(plan: Plan) -> vs.VideoNode:
 
     def run(n: int, f: list[vs.VideoFrame]) -> vs.VideoFrame:
         def fetch(source: Source, frame: int) -> Array:
-            return plan.engine.upload(read_planes(f[positions[source][1] + frame - n]))
+            return plan.sources[source].read(f[positions[source][1] + frame - n], plan.engine)
 
         try:
             for source, clip in plan.sources.items():
@@ -152,7 +152,7 @@ def _window_clips(plan: Plan) -> tuple[list[vs.VideoNode], dict[Source, tuple[in
         clip = plan.sources[source]
         positions[source] = (len(clips), len(clips) + 1 - low)
         clips.append(clip.raw)
-        clips.extend(_shifted(clip.planes, offset) for offset in range(low, high + 1))
+        clips.extend(_shifted(clip.window_clip(plan.engine), offset) for offset in range(low, high + 1))
     return clips, positions
 
 
@@ -172,7 +172,11 @@ def _write(out: vs.VideoFrame, result: Array, engine: Engine) -> None:
     planes = result if isinstance(result, tuple) else tuple(result[:, index : index + 1] for index in range(result.shape[1]))
     for index, plane in enumerate(planes):
         target = np.asarray(out[index])
-        target[...] = engine.download(plane)[0, 0].astype(target.dtype, copy=False)
+        if target.dtype.kind == "u":
+            # Half the bytes to bring down; 10-bit codes fit.
+            xp = namespace(plane)
+            plane = xp.astype(plane, xp.int16)
+        target[...] = engine.download(plane)[0, 0]
 
 
 def _properties(stage: Stage) -> dict[str, Any]:

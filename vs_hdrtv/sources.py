@@ -11,6 +11,9 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
+from .color.arrays import Array
+from .color.planes import ChromaLocation, ycbcr_to_rgb
+from .engines import Engine
 from .errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -29,6 +32,16 @@ _PRIMARIES_OF_MATRIX = {
 }
 
 
+@dataclass(frozen=True)
+class PlaneLayout:
+    """How integer Y'CbCr planes code a signal that is `sdr` already but for its matrix; see `color.planes.ycbcr_to_rgb`."""
+
+    matrix: str
+    depth: int
+    full_range: bool
+    chroma_location: ChromaLocation
+
+
 @dataclass(frozen=True, eq=False)
 class ClipSource:
     """A clip that a plan reads.
@@ -40,6 +53,7 @@ class ClipSource:
         name: filter that reads it; messages start with it.
         signal: `sdr` or `hdr`.
         force: take a clip tagged PQ or HLG for SDR.
+        layout: how the raw planes code the signal, None where only zimg can bring them to it.
     """
 
     raw: vs.VideoNode
@@ -48,6 +62,37 @@ class ClipSource:
     name: str
     signal: str
     force: bool
+    layout: PlaneLayout | None = None
+
+    def window_clip(self, engine: Engine) -> vs.VideoNode:
+        """The clip whose frames `read` takes: the integer planes where the engine unpacks them on its device."""
+        return self.raw if self._on_device(engine) else self.planes
+
+    def read(self, frame: vs.VideoFrame, engine: Engine) -> Array:
+        """A frame of `window_clip` as (1, C, H, W) on the engine's device.
+
+        Raises:
+            InputError: the planes are coded otherwise than those of frame 0.
+        """
+        if not self._on_device(engine):
+            return engine.upload(read_planes(frame))
+        layout = _layout(frame.format, {**frame.props, **self.assumed})
+        if layout is None or layout != self.layout:
+            raise InputError(
+                f"{self.name}: clip changes from {self.layout} to {layout}; "
+                "bring it to one form, for example with core.resize.Bicubic"
+            )
+        y, cb, cr = (engine.upload(np.asarray(frame[plane])[None, None]) for plane in range(3))
+        return ycbcr_to_rgb(
+            (y, cb, cr),
+            matrix=layout.matrix,
+            depth=layout.depth,
+            full_range=layout.full_range,
+            chroma_location=layout.chroma_location,
+        )
+
+    def _on_device(self, engine: Engine) -> bool:
+        return engine.unpacks and self.layout is not None
 
     def check(self, props: Mapping[str, Any], frame: int) -> None:
         """Refuse a frame whose properties have changed into something that cannot be read as the signal.
@@ -99,7 +144,8 @@ def open_source(name: str, clip: vs.VideoNode, signal: str, *, force: bool = Fal
         )
     else:
         planes = clip.resize.Bicubic(format=vs.RGBS, **_CATMULL_ROM, **arguments)
-    return ClipSource(clip, planes, assumed, name, signal, force)
+    layout = _layout(clip.format, {**props, **assumed}) if signal == "sdr" else None
+    return ClipSource(clip, planes, assumed, name, signal, force, layout)
 
 
 def read_planes(frame: vs.VideoFrame) -> NDArray[np.float32]:
@@ -109,6 +155,33 @@ def read_planes(frame: vs.VideoFrame) -> NDArray[np.float32]:
         array = np.nan_to_num(array, nan=0.0, posinf=1.0, neginf=0.0)
     return array
 
+
+def _layout(video_format: vs.VideoFormat, props: Mapping[str, Any]) -> PlaneLayout | None:
+    """The layout of planes that `ycbcr_to_rgb` can unpack to `sdr`, None for all others."""
+    matrix = _MATRICES.get(int(props.get("_Matrix", _UNSPECIFIED)))
+    location = _CHROMA_LOCATIONS.get(int(props.get("_ChromaLocation", vs.CHROMA_LEFT)))
+    if (
+        matrix is None
+        or location is None
+        or video_format.color_family != vs.YUV
+        or video_format.sample_type != vs.INTEGER
+        or max(video_format.subsampling_w, video_format.subsampling_h) > 1
+        or int(props.get("_Transfer", _UNSPECIFIED)) not in _BT1886_TRANSFERS
+        or int(props.get("_Primaries", _UNSPECIFIED)) != vs.PRIMARIES_BT709
+    ):
+        return None
+    full_range = int(props.get("_Range", vs.RANGE_LIMITED)) == vs.RANGE_FULL
+    return PlaneLayout(matrix, video_format.bits_per_sample, full_range, location)
+
+
+_MATRICES = {int(vs.MATRIX_BT709): "bt709", int(vs.MATRIX_BT470_BG): "bt601", int(vs.MATRIX_ST170_M): "bt601"}
+_CHROMA_LOCATIONS: dict[int, ChromaLocation] = {
+    int(vs.CHROMA_LEFT): "left",
+    int(vs.CHROMA_CENTER): "center",
+    int(vs.CHROMA_TOP_LEFT): "top_left",
+    int(vs.CHROMA_TOP): "top",
+}
+_BT1886_TRANSFERS = {int(vs.TRANSFER_BT709), int(vs.TRANSFER_BT601), int(vs.TRANSFER_BT2020_10), int(vs.TRANSFER_BT2020_12)}
 
 _CATMULL_ROM = {"filter_param_a": 0.0, "filter_param_b": 0.5}
 _RESIZE_ARGUMENT = {"_Matrix": "matrix_in", "_Transfer": "transfer_in", "_Primaries": "primaries_in"}

@@ -38,11 +38,13 @@ class Engine(Protocol):
         name: key of `ENGINES`.
         device: "cpu", "cuda:0" ...
         threads: of the CPU inside one call; sums change with it, so it is fixed when the engine is made.
+        unpacks: integer planes are turned into RGB on its device (`color.planes`), not by zimg on the host.
     """
 
     name: str
     device: str
     threads: int
+    unpacks: bool
 
     def load(self, card: ModelCard) -> Network:
         """The card's network, to be called from any thread with (1, C, H, W) float32 arrays of this engine's kind.
@@ -52,12 +54,12 @@ class Engine(Protocol):
         """
         ...
 
-    def upload(self, array: Floats) -> Any:
-        """A numpy array as this engine's kind, on its device."""
+    def upload(self, array: NDArray[Any]) -> Any:
+        """A numpy array of floats, or of integer samples, as float32 of this engine's kind on its device."""
         ...
 
-    def download(self, array: Any) -> Floats:
-        """The numpy array of one of this engine's kind."""
+    def download(self, array: Any) -> NDArray[Any]:
+        """The numpy array of one of this engine's kind; its type is kept."""
         ...
 
 

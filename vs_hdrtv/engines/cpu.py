@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import weights
 from ..errors import InputError
@@ -25,6 +26,7 @@ class CpuEngine:
     """
 
     name = "cpu"
+    unpacks = False
 
     def __init__(self, device: str | None = None, precision: str = "fp32", threads: int | None = None) -> None:
         require_cpu(self.name, device, precision)
@@ -50,11 +52,11 @@ class CpuEngine:
             raise InputError(f"engine 'cpu': OpenVINO cannot read {card.onnx}: {str(error).splitlines()[-1]}") from None
         return at_least_smallest(_Compiled(self._core, model, self.threads))
 
-    def upload(self, array: Floats) -> Floats:
+    def upload(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array itself."""
         return array
 
-    def download(self, array: Floats) -> Floats:
+    def download(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array itself."""
         return array
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import weights
 from ..errors import InputError
@@ -23,6 +24,7 @@ class _OnnxEngine:
     name: ClassVar[str]
     provider: ClassVar[str]
     package: ClassVar[str] = "onnxruntime-gpu"
+    unpacks: ClassVar[bool] = False
 
     def __init__(self, device: str | None = None, precision: str = "fp32", threads: int | None = None) -> None:
         try:
@@ -85,11 +87,11 @@ class _OnnxEngine:
 
         return at_least_smallest(run)
 
-    def upload(self, array: Floats) -> Floats:
+    def upload(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array itself."""
         return array
 
-    def download(self, array: Floats) -> Floats:
+    def download(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array itself."""
         return array
 

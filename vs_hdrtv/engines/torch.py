@@ -6,11 +6,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import weights
 from ..errors import InputError
 from ..weights import ModelCard
-from . import Floats, Network, at_least_smallest, cores
+from . import Network, at_least_smallest, cores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,6 +46,7 @@ class TorchEngine:
         elif precision == "fp16":
             raise InputError("engine 'torch': precision is 'fp16' on the CPU, which computes fp32; use precision='fp32' or a GPU")
         self.device = str(place)
+        self.unpacks = place.type == "cuda"
         self.threads = threads or cores()
         self._half = precision == "fp16"
         # One call at a time: eager kernels of two threads only wait for each other, and intermediates would be held twice.
@@ -67,13 +69,13 @@ class TorchEngine:
 
         return at_least_smallest(run)
 
-    def upload(self, array: Floats) -> Tensor:
+    def upload(self, array: NDArray[Any]) -> Tensor:
         """See `Engine.upload`."""
         import torch
 
-        return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self.device)
+        # Integer samples travel as they are and become floats on the device.
+        return torch.from_numpy(np.array(array, order="C")).to(self.device).to(torch.float32)
 
-    def download(self, array: Any) -> Floats:
+    def download(self, array: Tensor) -> NDArray[Any]:
         """See `Engine.download`."""
-        result: Floats = array.detach().float().cpu().numpy()
-        return result
+        return array.detach().cpu().numpy()
