@@ -148,7 +148,8 @@ def with_light_level(clip: vs.VideoNode) -> vs.VideoNode:
     """A PQ clip with the light of each frame as properties, measured on the very pixels that are encoded.
 
     `PlaneStatsMax` and `PlaneStatsAverage` are the maximum and the average of max(R, G, B) in units of 100 cd/m2, as
-    CTA-861.3, annex P counts them. Chroma is brought to full size linearly, which does not overshoot by itself; what 4:2:0 itself adds is counted.
+    CTA-861.3, annex P counts them. Chroma is brought to full size linearly, which does not overshoot by itself; what
+    4:2:0 itself adds is counted.
     """
     import vapoursynth as vs
 
