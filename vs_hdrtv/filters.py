@@ -93,7 +93,8 @@ def to_hdr10(clip: vs.VideoNode, peak: float = stages.MASTER_PEAK) -> vs.VideoNo
 
     Args:
         clip: PQ, BT.2020: the result of `feature_map` or `inverse_tone_map`.
-        peak: mastering display's peak, 100 to 10000 cd/m2. Nothing in the result is brighter: below 1000 by a BT.2390 shoulder.
+        peak: mastering display's peak, 100 to 10000 cd/m2. No R, G or B is brighter (below 1000 by a BT.2390 shoulder), before
+            chroma is subsampled: decoded 4:2:0 may overshoot at saturated edges.
 
     Returns:
         YUV420P10, limited range, top-left chroma, dithered by position; colour and mastering display properties set.
