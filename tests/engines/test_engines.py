@@ -156,3 +156,22 @@ def test_nothing_reaches_descriptor_1(card, capfd):
         os.write(1, b"noise")
     run("onnx-cpu", card, frame(32, 32))
     assert capfd.readouterr().out == ""
+
+
+def test_auto_takes_onnx_runtime_where_openvino_cannot_start(monkeypatch, caplog):
+    # What importing openvino raises once the plug-in vapoursynth-mlrt-ov has loaded its own build.
+    real = engines.importlib.import_module
+
+    def clash(name, *arguments):
+        if name == "openvino":
+            raise ImportError("Check 'versions_compatible' failed")
+        return real(name, *arguments)
+
+    monkeypatch.setattr(engines.importlib, "import_module", clash)
+    monkeypatch.setattr(engines, "_has_cuda", lambda: False)
+    engines._best_on_cpu.cache_clear()
+    try:
+        assert engines.create("auto").name == "onnx-cpu"
+    finally:
+        engines._best_on_cpu.cache_clear()
+    assert "engine auto: OpenVINO cannot start beside vapoursynth-mlrt-ov" in caplog.text

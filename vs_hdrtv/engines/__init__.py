@@ -10,6 +10,7 @@ import contextlib
 import functools
 import importlib
 import importlib.util
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -72,6 +73,8 @@ ENGINES: dict[str, tuple[str, str]] = {
 }
 """Name -> (module of this package, class), imported when asked for. The class takes (device, precision, threads)."""
 
+logger = logging.getLogger(__name__)
+
 _LOCK = threading.Lock()
 
 
@@ -79,7 +82,8 @@ def create(name: str = "auto", device: str | None = None, precision: str = "fp32
     """The engine of these arguments; the same arguments give the same engine.
 
     Args:
-        name: key of `ENGINES`, or "auto": torch on CUDA where both are there, else "cpu".
+        name: key of `ENGINES`, or "auto": torch on CUDA where both are there, else "cpu" (or "onnx-cpu", said in the log,
+            where OpenVINO cannot start beside another build of itself).
         device: None for the engine's own choice (torch: CUDA where there is one), else "cpu", "cuda", "cuda:1" ...
         precision: "fp32", or "fp16" where the device computes it.
         threads: CPU threads of one call; None for one a core.
@@ -94,9 +98,22 @@ def create(name: str = "auto", device: str | None = None, precision: str = "fp32
     if threads is not None and threads < 1:
         raise InputError(f"engine: threads is {threads}; it must be 1 or more")
     if name == "auto":
-        name = "torch" if (device or "").startswith("cuda") or (device is None and _has_cuda()) else "cpu"
+        name = "torch" if (device or "").startswith("cuda") or (device is None and _has_cuda()) else _best_on_cpu()
     with _LOCK:
         return _create(name, device, precision, threads)
+
+
+@functools.cache
+def _best_on_cpu() -> str:
+    try:
+        importlib.import_module("openvino")
+    except ModuleNotFoundError:
+        pass  # the engine says what to install
+    except ImportError:
+        if importlib.util.find_spec("onnxruntime") is not None:
+            logger.warning("engine auto: OpenVINO cannot start beside vapoursynth-mlrt-ov; taking onnx-cpu, which is slower")
+            return "onnx-cpu"
+    return "cpu"
 
 
 def preload() -> None:

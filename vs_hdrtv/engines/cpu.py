@@ -37,7 +37,7 @@ class CpuEngine:
         except ImportError:
             raise InputError(
                 "engine 'cpu': OpenVINO cannot start because the plug-in vapoursynth-mlrt-ov has loaded another build of it; "
-                "import vs_hdrtv's filters before vs.core is first used, or use engine='onnx-cpu'"
+                "take that plug-in out, or use engine='onnx-cpu' (pip install onnxruntime)"
             ) from None
         self.device = "cpu"
         self.threads = threads or cores()
