@@ -107,3 +107,18 @@ def test_without_a_look_the_operator_is_left_as_it_is():
 def test_black_views_are_refused():
     with pytest.raises(InputError, match="pairs: the view is black"):
         pairs.make_pair(np.zeros((8, 8, 3), np.float32), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_bars_are_black_on_both_sides_and_leave_the_rest(seed):
+    rng = np.random.default_rng(seed)
+    shape = (3, 48, 64)
+    pair = pairs.Pair(
+        rng.uniform(0.2, 1, shape).astype(np.float32), rng.uniform(0.2, 0.7, shape).astype(np.float32), "camera_clip"
+    )
+    barred = pairs.with_bars(pair, rng)
+    black = (barred.sdr == 0).all(axis=0)
+    assert 0 < black.mean() < 0.6
+    assert (barred.hdr[:, black] == 0).all()
+    assert (barred.sdr[:, ~black] == pair.sdr[:, ~black]).all()
+    assert (barred.hdr[:, ~black] == pair.hdr[:, ~black]).all()

@@ -14,6 +14,7 @@ OWN = """
 model = "hdcfm"
 phases = [{ size = 64, batch = 8, steps = 10 }, { size = 128, batch = 4, steps = 5 }]
 dropout = 0.0
+bars = 0.2
 warmup = 2
 learning_rate = 1e-3
 clip = 1.0

@@ -16,6 +16,7 @@ RECIPE = recipes.Recipe(
     model="tiny",
     phases=(recipes.Phase(size=32, batch=2, steps=4), recipes.Phase(size=48, batch=1, steps=4)),
     dropout=0.3,
+    bars=0.5,
     warmup=2,
     learning_rate=1e-2,
     clip=1.0,

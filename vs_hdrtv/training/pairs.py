@@ -49,6 +49,25 @@ def make_pair(view: Picture, rng: np.random.Generator, operator: str | None = No
     return Pair(sdr.astype(np.float32), master(light, sdr).astype(np.float32), name)
 
 
+def with_bars(pair: Pair, rng: np.random.Generator) -> Pair:
+    """The pair with black bars: letterbox, pillarbox or a black rectangle somewhere, 0 in SDR and in HDR.
+
+    Operators crush shadows, so that a network learns to lift black a little; what is black by intent must stay black.
+    """
+    height, width = pair.sdr.shape[-2:]
+    mask = np.zeros((height, width), dtype=bool)
+    kind = rng.integers(3)
+    if kind == 2:
+        y, x = int(rng.integers(height * 3 // 4)), int(rng.integers(width * 3 // 4))
+        mask[y : y + int(rng.integers(height // 8, height // 2)), x : x + int(rng.integers(width // 8, width // 2))] = True
+    else:
+        side = (height, width)[kind]
+        thickness = int(rng.integers(max(1, side // 24), side // 4))
+        lines = mask if kind == 0 else mask.T
+        lines[:thickness] = lines[side - thickness :] = True
+    return Pair(np.where(mask, np.float32(0), pair.sdr), np.where(mask, np.float32(0), pair.hdr), pair.operator)
+
+
 def master(light: NDArray[np.float64], sdr: NDArray[np.float64]) -> NDArray[np.float64]:
     """HDR master (3, H, W) of scene light at the level of its SDR version.
 

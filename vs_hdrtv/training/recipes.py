@@ -23,11 +23,26 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What a training run is made of. `learning_rate` is Adam's peak; `average` the decay of the moving average."""
+    """What a training run is made of.
+
+    Attributes:
+        model: key of the network's registry.
+        phases: one after another.
+        dropout: of the network's condition.
+        bars: share of pairs with black bars.
+        warmup: steps over which the rate rises to its peak.
+        learning_rate: Adam's peak; it falls to 1 % by half a cosine.
+        clip: largest norm of the gradient.
+        average: decay of the moving average of the weights.
+        seed: of everything random.
+        report: steps between two points of the curve.
+        checkpoint: steps between two checkpoints.
+    """
 
     model: str
     phases: tuple[Phase, ...]
     dropout: float
+    bars: float
     warmup: int
     learning_rate: float
     clip: float

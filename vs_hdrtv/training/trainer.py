@@ -45,14 +45,18 @@ class PairStream(IterableDataset[tuple[Tensor, Tensor]]):
 def make_batch(pictures: list[scenes.Picture], recipe: Recipe, step: int) -> list[pairs.Pair]:
     """The pairs of one step of a recipe."""
     phase = recipe.phase(step)
-    return [_make_pair(pictures, phase.size, np.random.default_rng((recipe.seed, step, item))) for item in range(phase.batch)]
+    return [
+        _make_pair(pictures, phase.size, recipe.bars, np.random.default_rng((recipe.seed, step, item)))
+        for item in range(phase.batch)
+    ]
 
 
-def _make_pair(pictures: list[scenes.Picture], size: int, rng: np.random.Generator) -> pairs.Pair:
+def _make_pair(pictures: list[scenes.Picture], size: int, bars: float, rng: np.random.Generator) -> pairs.Pair:
     while True:
         view = scenes.random_view(pictures[rng.integers(len(pictures))], size, rng)
         if view.max() > 0:  # a black view teaches nothing: draw again
-            return pairs.make_pair(view, rng)
+            pair = pairs.make_pair(view, rng)
+            return pairs.with_bars(pair, rng) if bars and rng.random() < bars else pair
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
