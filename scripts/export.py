@@ -37,6 +37,13 @@ def training_data(folder: Path) -> dict[str, list[str]]:
     return found
 
 
+def described(name: str) -> str:
+    """A recipe's phases in words."""
+    recipe = recipes.load(name)
+    phases = "; ".join(f"{phase.steps} steps of {phase.batch} views of {phase.size} px" for phase in recipe.phases)
+    return f"{name}: {phases}; rate {recipe.learning_rate}, seed {recipe.seed}, {recipe.bars:.0%} with black bars"
+
+
 def results(path: Path) -> dict[str, dict[str, str]]:
     """What `vs-hdrtv evaluate --output` measured: set of pairs -> method -> figures."""
     found: dict[str, dict[str, str]] = {}
@@ -75,9 +82,9 @@ def main() -> None:
         recipe={
             "name": arguments.recipe,
             "seed": recipe.seed,
+            "after": described(recipe.after) if recipe.after else "random initialisation",
             "loss": "L1 on PQ",
-            "phases": "; ".join(f"{p.steps} steps of {p.batch} views of {p.size} px" for p in recipe.phases),
-            "learning_rate": recipe.learning_rate,
+            "phases": described(arguments.recipe),
             "dropout": recipe.dropout,
             "steps_done": steps_done(arguments.run),
             "exported_at_commit": commit,

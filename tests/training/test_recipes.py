@@ -12,6 +12,7 @@ def write(folder, monkeypatch, text):
 
 OWN = """
 model = "hdcfm"
+after = ""
 phases = [{ size = 64, batch = 8, steps = 10 }, { size = 128, batch = 4, steps = 5 }]
 dropout = 0.0
 bars = 0.2

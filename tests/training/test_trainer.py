@@ -14,6 +14,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threade
 
 RECIPE = recipes.Recipe(
     model="tiny",
+    after="",
     phases=(recipes.Phase(size=32, batch=2, steps=4), recipes.Phase(size=48, batch=1, steps=4)),
     dropout=0.3,
     bars=0.5,

@@ -27,6 +27,7 @@ class Recipe:
 
     Attributes:
         model: key of the network's registry.
+        after: recipe whose weights this one starts from, empty for none.
         phases: one after another.
         dropout: of the network's condition.
         bars: share of pairs with black bars.
@@ -40,6 +41,7 @@ class Recipe:
     """
 
     model: str
+    after: str
     phases: tuple[Phase, ...]
     dropout: float
     bars: float
