@@ -178,7 +178,8 @@ def test_untagged_video_is_read_by_its_size_and_said_once(moving_clip, caplog, b
     with caplog.at_level(logging.WARNING):
         small = inverse_tone_map(untagged(480), "bt2408")
     assert [record.getMessage() for record in caplog.records] == [
-        "inverse_tone_map: clip is not fully tagged; assuming _Matrix=6, _Transfer=1, _Primaries=6"
+        "inverse_tone_map: clip is not fully tagged; assuming _Matrix=6 (MATRIX_ST170_M), _Transfer=1 (TRANSFER_BT709), "
+        "_Primaries=6 (PRIMARIES_ST170_M); where that is wrong, tag it with core.std.SetFrameProps"
     ]
     tagged = untagged(480).std.SetFrameProps(_Matrix=6, _Transfer=1, _Primaries=6)
     assert bytes_of(small) == bytes_of(inverse_tone_map(tagged, "bt2408"))

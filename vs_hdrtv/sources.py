@@ -184,6 +184,7 @@ _CHROMA_LOCATIONS: dict[int, ChromaLocation] = {
 _BT1886_TRANSFERS = {int(vs.TRANSFER_BT709), int(vs.TRANSFER_BT601), int(vs.TRANSFER_BT2020_10), int(vs.TRANSFER_BT2020_12)}
 
 _CATMULL_ROM = {"filter_param_a": 0.0, "filter_param_b": 0.5}
+_ENUMS = {"_Matrix": vs.MatrixCoefficients, "_Transfer": vs.TransferCharacteristics, "_Primaries": vs.ColorPrimaries}
 _RESIZE_ARGUMENT = {"_Matrix": "matrix_in", "_Transfer": "transfer_in", "_Primaries": "primaries_in"}
 
 
@@ -226,6 +227,7 @@ def _assume(name: str, clip: vs.VideoNode, props: Mapping[str, Any]) -> dict[str
         del defaults["_Matrix"]
     assumed = {key: int(value) for key, value in defaults.items() if int(props.get(key, _UNSPECIFIED)) == _UNSPECIFIED}
     if assumed:
-        what = ", ".join(f"{key}={value}" for key, value in assumed.items())
-        logger.warning("%s: clip is not fully tagged; assuming %s", name, what)
+        what = ", ".join(f"{key}={value} ({_ENUMS[key](value).name})" for key, value in assumed.items())
+        remedy = "where that is wrong, tag it with core.std.SetFrameProps"
+        logger.warning("%s: clip is not fully tagged; assuming %s; %s", name, what, remedy)
     return assumed
