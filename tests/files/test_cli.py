@@ -227,7 +227,10 @@ filters.sdr_to_hdr = slow_or_failing
 
 def test_ctrl_c_leaves_nothing(video_file, tmp_path):
     source = video_file(frames=48)
-    process = start_cli(FAILING.format(step="time.sleep(0.2)"), "convert", source, tmp_path / "out.mp4", *QUICK)
+    # What a terminal gives: a background job of a shell script (of CI, say) starts with SIGINT ignored, and its children too.
+    terminal = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    script = terminal + FAILING.format(step="time.sleep(0.2)")
+    process = start_cli(script, "convert", source, tmp_path / "out.mp4", *QUICK)
     partial = tmp_path / "out.mp4.partial"
     deadline = time.monotonic() + 300
     while not (partial.exists() and partial.stat().st_size) and process.poll() is None and time.monotonic() < deadline:
