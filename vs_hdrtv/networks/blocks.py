@@ -151,9 +151,9 @@ class ContextBlock(nn.Module):
 
 
 def compile_for_training(network: nn.Module) -> None:
-    """Compile each dynamic filter of `network`, forward and gradient, for its own: whole-network compilation is slower.
+    """Compile each dynamic filter of `network`, forward and gradient, for its own.
 
-    Measured by `scripts/benchmark.py training`.
+    Compiled as a whole, the network's gradient is fused into slower loops.
     """
     compiled = torch.compile(_DynamicFilter.apply, dynamic=False)
     for module in network.modules():
