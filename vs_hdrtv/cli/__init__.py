@@ -53,6 +53,14 @@ COMMANDS: dict[str, Command] = {
         ),
     ),
     "info": Command(".info", "what a video file holds: streams, size, rate, colour, HDR10 metadata", ("vs-hdrtv info out.mp4",)),
+    "x265-args": Command(
+        ".x265_args",
+        "the flags that an encoder needs beside the y4m of a VapourSynth script",
+        (
+            "vspipe -c y4m s.vpy - | x265 --y4m - $(vs-hdrtv x265-args s.vpy) --crf 18 --output out.hevc",
+            "vs-hdrtv x265-args s.vpy --arg source=film.mkv --encoder svt-av1 --max-cll 1000,200",
+        ),
+    ),
     "evaluate": Command(
         "..metrics.evaluate",
         "table of metrics on pairs of SDR and HDR pictures",
