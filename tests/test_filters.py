@@ -244,7 +244,7 @@ def test_properties_that_change_on_the_way_are_refused_at_their_frame(moving_cli
         (lambda c: inverse_tone_map(c, "magic"), "inverse_tone_map: unknown method 'magic'; choose one of bt2446a,"),
         (lambda c: feature_map(c, "magic"), "unknown model 'magic'"),
         (lambda c: feature_map(c, engine="warp"), "unknown engine 'warp'"),
-        (lambda c: sdr_to_hdr(c, "bt2408", peak=50), "to_hdr10: peak is 50; give the mastering display's peak"),
+        (lambda c: sdr_to_hdr(c, "bt2408", peak=50), "to_hdr10: peak is 50; give 100 to 10000 cd/m2"),
         (lambda c: sdr_to_hdr(c, "bt2408", peak=500, hlg=True), "sdr_to_hdr: peak is 500 with hlg=True"),
         (lambda c: to_hdr10(c), r"to_hdr10: clip is not PQ \(_Transfer=1\)"),
         (

@@ -8,11 +8,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .filters import feature_map, inverse_tone_map, sdr_to_hdr, to_hdr10, to_hlg
+    from .filters import (
+        blend,
+        detect_letterbox,
+        feature_map,
+        grade,
+        inverse_tone_map,
+        light_level,
+        limit,
+        sdr_to_hdr,
+        to_hdr10,
+        to_hlg,
+    )
 
 __version__ = "0.1.0"
 
-__all__ = ["feature_map", "inverse_tone_map", "sdr_to_hdr", "to_hdr10", "to_hlg"]
+__all__ = [
+    "blend",
+    "detect_letterbox",
+    "feature_map",
+    "grade",
+    "inverse_tone_map",
+    "light_level",
+    "limit",
+    "sdr_to_hdr",
+    "to_hdr10",
+    "to_hlg",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,33 +8,27 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import vapoursynth as vs
 
-from . import engines, graph, stages, weights
+from . import engines, graph, shots, sources, stages, weights
+from . import letterbox as letterboxes
+from . import light as lights
+from .arguments import Bars, Tag, one_line_errors, read_areas, read_letterbox, retag
+from .color.transfer import PQ_PEAK, REFERENCE_WHITE
 from .errors import InputError
+from .letterbox import Letterbox
 
 logger = logging.getLogger(__name__)
 
 engines.preload()
 
 
-def _filter[**P](function: Callable[P, vs.VideoNode]) -> Callable[P, vs.VideoNode]:
-    """Bad input becomes `vs.Error`, whose one line is what vspipe and editors show."""
-
-    @functools.wraps(function)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> vs.VideoNode:
-        try:
-            return function(*args, **kwargs)
-        except InputError as error:
-            raise vs.Error(str(error)) from None
-
-    return wrapper
-
-
-@_filter
+@one_line_errors
 def feature_map(
     clip: vs.VideoNode,
     model: str = "hdcfm",
@@ -43,6 +37,12 @@ def feature_map(
     device: str | None = None,
     precision: str = "fp32",
     threads: int | None = None,
+    letterbox: Bars = None,
+    matrix: Tag = None,
+    transfer: Tag = None,
+    primaries: Tag = None,
+    range: Tag = None,
+    chroma_location: Tag = None,
     force: bool = False,
 ) -> vs.VideoNode:
     """SDR to HDR by a feature-mapping network (HDCFM).
@@ -54,71 +54,212 @@ def feature_map(
         device: the engine's device, for example `cuda:1`; None for its first one.
         precision: `fp32`, or `fp16` on a GPU.
         threads: CPU threads of the engine; None for all. The bytes of a frame are promised for one number of threads.
+        letterbox: black bars that the network's frame-wide statistics leave out; what stands in them is mapped by BT.2408.
+        matrix: outweighs the clip's `_Matrix`; a name of `sources.TAGS` (`709`, `170m`, ...) or a code point of H.273.
+        transfer: the same for `_Transfer`.
+        primaries: the same for `_Primaries`.
+        range: the same for `_Range`: `limited` or `full`.
+        chroma_location: the same for `_ChromaLocation`.
         force: convert a clip that is tagged PQ or HLG as if it were SDR.
 
     Returns:
         RGBS, BT.2020 primaries, PQ.
 
     Raises:
-        vs.Error: the clip is interlaced or already HDR; the model, engine or device is not there.
+        vs.Error: the clip is interlaced or already HDR; the model, engine or device is not there; a tag or bars make no sense.
     """
     card = weights.find(model)
     if card.preview:
         _say_preview(card.name)
     chosen = engines.create(engine, device=device, precision=precision, threads=threads)
-    return graph.apply(stages.feature_map(card), {"sdr": clip}, engine=chosen, force=force)
+    clip = retag("feature_map", clip, matrix, transfer, primaries, range, chroma_location)
+    bars = read_letterbox("feature_map", clip, letterbox, force)
+    return graph.apply(stages.feature_map(card, bars), {"sdr": clip}, engine=chosen, force=force)
 
 
-@_filter
-def inverse_tone_map(clip: vs.VideoNode, method: str = "bt2446a", *, force: bool = False) -> vs.VideoNode:
+@one_line_errors
+def inverse_tone_map(
+    clip: vs.VideoNode,
+    method: str = "bt2446a",
+    *,
+    matrix: Tag = None,
+    transfer: Tag = None,
+    primaries: Tag = None,
+    range: Tag = None,
+    chroma_location: Tag = None,
+    force: bool = False,
+) -> vs.VideoNode:
     """SDR to HDR by a published formula.
 
     Args:
         clip: SDR, any constant format.
         method: `bt2446a` or `bt2446c` (BT.2446-1, methods A and C), `bt2408` (BT.2408-7, display light, white at 203 cd/m2).
+        matrix: see `feature_map`, as for the four that follow.
+        transfer: outweighs `_Transfer`.
+        primaries: outweighs `_Primaries`.
+        range: outweighs `_Range`.
+        chroma_location: outweighs `_ChromaLocation`.
         force: convert a clip that is tagged PQ or HLG as if it were SDR.
 
     Returns:
         RGBS, BT.2020 primaries, PQ.
 
     Raises:
-        vs.Error: the clip is interlaced or already HDR; the method is unknown.
+        vs.Error: the clip is interlaced or already HDR; the method or a tag is unknown.
     """
+    clip = retag("inverse_tone_map", clip, matrix, transfer, primaries, range, chroma_location)
     return graph.apply(stages.inverse_tone_map(method), {"sdr": clip}, force=force)
 
 
-@_filter
-def to_hdr10(clip: vs.VideoNode, peak: float = stages.MASTER_PEAK) -> vs.VideoNode:
+@one_line_errors
+def blend(clip: vs.VideoNode, sdr: vs.VideoNode, strength: float = 1.0, *, force: bool = False) -> vs.VideoNode:
+    """Less of a conversion: a mix with the plain BT.2408 mapping of the same frames.
+
+    Args:
+        clip: PQ, BT.2020: the result of `feature_map` or `inverse_tone_map`.
+        sdr: the SDR clip that it was made of.
+        strength: 0 (plain BT.2408) to 1 (`clip` as it is), even steps of the PQ signal between.
+        force: see `feature_map`.
+
+    Returns:
+        RGBS, BT.2020 primaries, PQ.
+
+    Raises:
+        vs.Error: the strength is out of range, the clips differ in size or length, or are not what they should be.
+    """
+    return graph.apply(stages.blend(strength), {"hdr": clip, "sdr": sdr}, force=force)
+
+
+@one_line_errors
+def grade(
+    clip: vs.VideoNode, reference_white: float = REFERENCE_WHITE, highlight_gain: float = 1.0, saturation: float = 1.0
+) -> vs.VideoNode:
+    """What a colourist reaches for first. White moves, then highlights, then saturation.
+
+    Args:
+        clip: PQ, BT.2020: the result of `feature_map` or `inverse_tone_map`.
+        reference_white: cd/m2 at which diffuse white (203 in `clip`) stands afterwards, 48 to 1000; all light moves with it.
+        highlight_gain: of light above `reference_white`, growing smoothly from 1 there; 0 to 4, 1 changes nothing.
+        saturation: of Ct and Cp (BT.2100-2, ICtCp), 0 (grey) to 4, 1 changes nothing.
+
+    Returns:
+        RGBS, BT.2020 primaries, PQ.
+
+    Raises:
+        vs.Error: a value is out of range, or the clip is not PQ.
+    """
+    return graph.apply(stages.grade(reference_white, highlight_gain, saturation), {"hdr": clip})
+
+
+@one_line_errors
+def limit(
+    clip: vs.VideoNode,
+    ceiling: float = REFERENCE_WHITE,
+    areas: Sequence[Sequence[int]] | None = None,
+    *,
+    mask: vs.VideoNode | None = None,
+    source_peak: float = stages.MASTER_PEAK,
+) -> vs.VideoNode:
+    """A ceiling for burnt-in subtitles, logos and titles, which are meant to stand at white and not at 1000 cd/m2.
+
+    Args:
+        clip: PQ, BT.2020: the result of `feature_map` or `inverse_tone_map`.
+        ceiling: cd/m2 that nothing there exceeds, 10 to 10000; a BT.2390 shoulder leads to it.
+        areas: (left, top, width, height) in pixels of each rectangle, which fades out over 16 pixels; None for the whole picture.
+        mask: grey clip instead of areas: its white is limited, its black is not.
+        source_peak: cd/m2 that `clip` reaches.
+
+    Returns:
+        RGBS, BT.2020 primaries, PQ.
+
+    Raises:
+        vs.Error: a value is out of range, both areas and a mask are given, or the mask differs in size or length.
+    """
+    if areas is not None and mask is not None:
+        raise InputError("limit: both areas and a mask are given; give one of them")
+    rectangles = read_areas("limit", areas)
+    clips = {"hdr": clip} if mask is None else {"hdr": clip, "mask": mask}
+    return graph.apply(stages.limit(ceiling, rectangles, source_peak, masked=mask is not None), clips)
+
+
+@one_line_errors
+def light_level(clip: vs.VideoNode, letterbox: Bars = None) -> vs.VideoNode:
+    """The light of each frame as properties: `_HdrtvMaxRGB` and `_HdrtvAverageMaxRGB`, in cd/m2 (CTA-861.3, annex P).
+
+    MaxCLL and MaxFALL are their maxima over a whole programme (`vs-hdrtv x265-args` and `convert` take them).
+
+    Args:
+        clip: PQ, of any format; measured on its own samples, so measure what is encoded.
+        letterbox: black bars, which do not count; not `auto`.
+
+    Raises:
+        vs.Error: the bars make no sense, or a frame is not PQ (when it is asked for).
+    """
+    bars = read_letterbox("light_level", clip, letterbox, False)
+    return lights.light_level(clip, bars)
+
+
+@one_line_errors
+def detect_letterbox(clip: vs.VideoNode, samples: int = letterboxes.SAMPLES, *, force: bool = False) -> Letterbox:
+    """Black bars of an SDR clip, found in some frames spread evenly over it; reads those frames at once.
+
+    Args:
+        clip: SDR, any constant format.
+        samples: how many frames to look at.
+        force: see `feature_map`.
+
+    Raises:
+        vs.Error: as `feature_map`; `samples` is below 1.
+    """
+    if samples < 1:
+        raise InputError(f"detect_letterbox: samples is {samples}; look at 1 frame or more")
+    bars = letterboxes.detect(sources.open_source("detect_letterbox", clip, "sdr", force=force).planes, samples)
+    logger.info("detect_letterbox: %s", bars)
+    return bars
+
+
+@one_line_errors
+def to_hdr10(
+    clip: vs.VideoNode,
+    peak: float = stages.MASTER_PEAK,
+    *,
+    source_peak: float = stages.MASTER_PEAK,
+    format: str = "yuv420p10",
+) -> vs.VideoNode:
     """Pack HDR to what an HDR10 encoder takes.
 
     Args:
         clip: PQ, BT.2020: the result of `feature_map` or `inverse_tone_map`.
-        peak: mastering display's peak, 100 to 10000 cd/m2. No R, G or B is brighter (below 1000 by a BT.2390 shoulder), before
-            chroma is subsampled: decoded 4:2:0 may overshoot at saturated edges.
+        peak: mastering display's peak, 100 to 10000 cd/m2. No R, G or B is brighter (below `source_peak` by a BT.2390 shoulder),
+            before chroma is subsampled: decoded 4:2:0 may overshoot at saturated edges.
+        source_peak: cd/m2 that `clip` reaches; `grade` may have moved it.
+        format: a key of `stages.PACKINGS`: yuv420p10, yuv422p10, yuv444p10 or the same with 12 bits.
 
     Returns:
-        YUV420P10, limited range, top-left chroma, dithered by position; colour and mastering display properties set.
+        Limited range Y'CbCr, chroma co-sited at the top left, dithered by position; colour and mastering display properties set.
 
     Raises:
-        vs.Error: the clip is not PQ; the peak is out of range.
+        vs.Error: the clip is not PQ; a peak is out of range; the format is unknown.
     """
-    return graph.apply(stages.to_hdr10(peak), {"hdr": clip})
+    return graph.apply(stages.to_hdr10(peak, source_peak, format), {"hdr": clip})
 
 
-@_filter
-def to_hlg(clip: vs.VideoNode) -> vs.VideoNode:
+@one_line_errors
+def to_hlg(clip: vs.VideoNode, *, source_peak: float = stages.MASTER_PEAK, format: str = "yuv420p10") -> vs.VideoNode:
     """Pack HDR to HLG (BT.2100) by way of a 1000 cd/m2 display, as BT.2408-7, section 6 has it.
 
     Args:
         clip: PQ, BT.2020: the result of `feature_map` or `inverse_tone_map`.
+        source_peak: see `to_hdr10`.
+        format: see `to_hdr10`.
 
     Returns:
-        YUV420P10, limited range, top-left chroma, dithered by position; colour properties set.
+        Limited range Y'CbCr, chroma co-sited at the top left, dithered by position; colour properties set.
 
     Raises:
-        vs.Error: the clip is not PQ.
+        vs.Error: the clip is not PQ; the format is unknown.
     """
-    return graph.apply(stages.to_hlg(), {"hdr": clip})
+    return graph.apply(stages.to_hlg(source_peak, format), {"hdr": clip})
 
 
 @dataclass(frozen=True)
@@ -138,7 +279,21 @@ PRESETS: dict[str, Preset] = {
 """`fast` is HDCFM; the others are the analytic baselines."""
 
 
-@_filter
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """What a shot may have of its own (`shots.PARAMETERS`)."""
+
+    preset: str
+    model: str | None
+    strength: float
+    reference_white: float
+    highlight_gain: float
+    saturation: float
+    ceiling: float | None
+    letterbox: Letterbox | None
+
+
+@one_line_errors
 def sdr_to_hdr(
     clip: vs.VideoNode,
     preset: str = "fast",
@@ -148,8 +303,22 @@ def sdr_to_hdr(
     device: str | None = None,
     precision: str = "fp32",
     threads: int | None = None,
+    strength: float = 1.0,
+    reference_white: float = REFERENCE_WHITE,
+    highlight_gain: float = 1.0,
+    saturation: float = 1.0,
+    ceiling: float | None = None,
+    ceiling_areas: Sequence[Sequence[int]] | None = None,
+    letterbox: Bars = None,
+    shots: str | os.PathLike[str] | None = None,
     peak: float = stages.MASTER_PEAK,
     hlg: bool = False,
+    format: str = "yuv420p10",
+    matrix: Tag = None,
+    transfer: Tag = None,
+    primaries: Tag = None,
+    range: Tag = None,
+    chroma_location: Tag = None,
     force: bool = False,
 ) -> vs.VideoNode:
     """The main job: SDR in, a clip for an HDR10 or HLG encoder out.
@@ -162,28 +331,96 @@ def sdr_to_hdr(
         device: see `feature_map`.
         precision: see `feature_map`.
         threads: see `feature_map`.
+        strength: see `blend`.
+        reference_white: see `grade`, as for the two that follow.
+        highlight_gain: of light above reference white.
+        saturation: of Ct and Cp.
+        ceiling: see `limit`; None for none.
+        ceiling_areas: where the ceiling holds; None for the whole picture.
+        letterbox: black bars; see `feature_map`.
+        shots: text file of parameters for some frames (see `shots`).
         peak: see `to_hdr10`.
         hlg: pack to HLG instead of PQ.
+        format: see `to_hdr10`.
+        matrix: see `feature_map`, as for the four that follow.
+        transfer: outweighs `_Transfer`.
+        primaries: outweighs `_Primaries`.
+        range: outweighs `_Range`.
+        chroma_location: outweighs `_ChromaLocation`.
         force: see `feature_map`.
 
     Returns:
-        YUV420P10, BT.2020, PQ or HLG; see `to_hdr10` and `to_hlg`.
+        Y'CbCr, BT.2020, PQ or HLG; see `to_hdr10` and `to_hlg`.
 
     Raises:
-        vs.Error: as the filters that it chains.
+        vs.Error: as the filters that it chains; the shots make no sense.
     """
-    if preset not in PRESETS:
-        raise InputError(f"sdr_to_hdr: unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
-    chosen = PRESETS[preset]
-    network = model or chosen.model
-    if network is not None:
-        hdr = feature_map(clip, network, engine=engine, device=device, precision=precision, threads=threads, force=force)
-    else:
-        assert chosen.method is not None
-        hdr = inverse_tone_map(clip, chosen.method, force=force)
     if hlg and peak != stages.MASTER_PEAK:
         raise InputError(f"sdr_to_hdr: peak is {peak} with hlg=True; HLG has no mastering display, leave peak out")
-    return to_hlg(hdr) if hlg else to_hdr10(hdr, peak)
+    if ceiling is None and ceiling_areas is not None and shots is None:
+        raise InputError("sdr_to_hdr: ceiling_areas without a ceiling; give ceiling in cd/m2, for example 203")
+    clip = retag("sdr_to_hdr", clip, matrix, transfer, primaries, range, chroma_location)
+    look = _Look(
+        preset=preset,
+        model=model,
+        strength=strength,
+        reference_white=reference_white,
+        highlight_gain=highlight_gain,
+        saturation=saturation,
+        ceiling=ceiling,
+        letterbox=read_letterbox("sdr_to_hdr", clip, letterbox, force),
+    )
+    rectangles = read_areas("sdr_to_hdr", ceiling_areas)
+
+    def convert(look: _Look) -> vs.VideoNode:
+        if look.preset not in PRESETS:
+            raise InputError(f"sdr_to_hdr: unknown preset {look.preset!r}; choose one of {', '.join(PRESETS)}")
+        chosen = PRESETS[look.preset]
+        network = look.model or chosen.model
+        if look.strength == 0:
+            hdr = inverse_tone_map(clip, "bt2408", force=force)
+        elif network is not None:
+            hdr = feature_map(
+                clip,
+                network,
+                engine=engine,
+                device=device,
+                precision=precision,
+                threads=threads,
+                letterbox=look.letterbox,
+                force=force,
+            )
+        else:
+            hdr = inverse_tone_map(clip, chosen.method or "", force=force)
+        if look.strength not in (0, 1):
+            hdr = blend(hdr, clip, look.strength, force=force)
+        grading = (look.reference_white, look.highlight_gain, look.saturation)
+        if grading != (REFERENCE_WHITE, 1, 1):
+            hdr = grade(hdr, *grading)
+        source_peak = min(max(stages.graded_peak(look.reference_white, look.highlight_gain), 100.0), PQ_PEAK)
+        if look.ceiling is not None:
+            stage = stages.limit(look.ceiling, rectangles, source_peak, masked=False)
+            hdr = graph.apply(stage, {"hdr": hdr})
+        if hlg:
+            return to_hlg(hdr, source_peak=source_peak, format=format)
+        return to_hdr10(hdr, peak, source_peak=source_peak, format=format)
+
+    return convert(look) if shots is None else _by_shot(clip.num_frames, Path(shots), look, convert)
+
+
+def _by_shot(frames: int, path: Path, look: _Look, convert: Callable[[_Look], vs.VideoNode]) -> vs.VideoNode:
+    """One whole clip for every different look, spliced: a frame's neighbours are those of the source in all of them."""
+    whole: dict[_Look, vs.VideoNode] = {}
+    parts = []
+    for first, end, shot in shots.ranges(shots.read(path), frames):
+        changes = dict(shot.parameters) if shot is not None else {}
+        if "preset" in changes:
+            changes["model"] = None  # the shot's preset brings its own
+        own = replace(look, **changes)  # type: ignore[arg-type]  # `shots` has read each value as its type
+        if own not in whole:
+            whole[own] = convert(own)
+        parts.append(whole[own][first:end])
+    return vs.core.std.Splice(parts)
 
 
 @functools.cache
@@ -191,4 +428,16 @@ def _say_preview(name: str) -> None:
     logger.warning("model %s is a preview: its training is not finished (see its card)", name)
 
 
-__all__ = ["PRESETS", "feature_map", "inverse_tone_map", "sdr_to_hdr", "to_hdr10", "to_hlg"]
+__all__ = [
+    "PRESETS",
+    "blend",
+    "detect_letterbox",
+    "feature_map",
+    "grade",
+    "inverse_tone_map",
+    "light_level",
+    "limit",
+    "sdr_to_hdr",
+    "to_hdr10",
+    "to_hlg",
+]

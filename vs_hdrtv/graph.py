@@ -17,12 +17,13 @@ import vapoursynth as vs
 
 from . import engines
 from .color.arrays import Array, namespace
+from .color.planes import SUBSAMPLED
 from .engines import Engine
 from .errors import InputError
 from .hdr10 import SIGNALLING, MasteringDisplay
 from .pipeline import Calls, Source, Step, compute, windows
 from .sources import ClipSource, open_source
-from .stages import Stage
+from .stages import Stage, without_bars
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +72,7 @@ def apply(stage: Stage, clips: Mapping[str, vs.VideoNode], *, engine: Engine | N
     for signal in clips:
         plan = plans.get(signal)
         if plan is not None and plan.engine is engine:
-            inputs[signal] = plan.step
-            sources.update(plan.sources)
+            inputs[signal] = _adopt(plan, sources)
             calls.update(plan.calls)
     for signal, clip in clips.items():
         if signal in inputs:
@@ -82,24 +82,60 @@ def apply(stage: Stage, clips: Mapping[str, vs.VideoNode], *, engine: Engine | N
             same = Source(signal)
             sources[same] = open_source(stage.name, clip, signal, force=force, known=signal in plans)
         inputs[signal] = same
-    _check_alike(stage.name, sources)
-    call = engine.load(stage.card) if stage.card is not None else stage.function
-    assert call is not None, f"{stage.name} has neither a network nor a function"
-    plan = Plan(Step(stage, inputs), sources, engine, calls | {stage: call})
+    _check_alike(stage, sources)
+    plan = Plan(Step(stage, inputs), sources, engine, calls | {stage: _call(stage, engine)})
     node = _materialise(plan)
     _PLANS[node] = plan
     return node
 
 
-def _check_alike(name: str, sources: Mapping[Source, ClipSource]) -> None:
+def _adopt(plan: Plan, sources: dict[Source, ClipSource]) -> Step:
+    """The last step of `plan`, reading what `sources` already hold from there; what is new is added to them."""
+    known = {(key.signal, id(value.raw), value.force): key for key, value in sources.items()}
+    replaced: dict[Source | Step, Source | Step] = {}
+    for source, clip in plan.sources.items():
+        replaced[source] = known.get((source.signal, id(clip.raw), clip.force), source)
+        if replaced[source] is source:
+            sources[source] = clip
+
+    def visit(node: Source | Step) -> Source | Step:
+        if node not in replaced and isinstance(node, Step):
+            inputs = {signal: visit(value) for signal, value in node.inputs.items()}
+            same = all(inputs[signal] is node.inputs[signal] for signal in inputs)
+            replaced[node] = node if same else Step(node.stage, inputs)
+        return replaced[node]
+
+    step = visit(plan.step)
+    assert isinstance(step, Step)
+    return step
+
+
+def _call(stage: Stage, engine: Engine) -> Callable[..., Array]:
+    """What runs a stage."""
+    if stage.card is None:
+        assert stage.function is not None, f"{stage.name} has neither a network nor a function"
+        return stage.function
+    network = engine.load(stage.card)
+    return without_bars(network, stage.letterbox) if stage.letterbox is not None else network
+
+
+def _check_alike(stage: Stage, sources: Mapping[Source, ClipSource]) -> None:
     shapes = {(source.raw.width, source.raw.height, source.raw.num_frames) for source in sources.values()}
     if len(shapes) > 1:
         found = " and ".join(f"{w}x{h}, {n} frames" for w, h, n in sorted(shapes))
-        raise InputError(f"{name}: clips differ ({found}); give clips of one size and length")
+        raise InputError(f"{stage.name}: clips differ ({found}); give clips of one size and length")
+    width, height, _ = shapes.pop()
+    if stage.letterbox is not None:
+        stage.letterbox.check(stage.name, width, height)
 
 
-_FORMATS = {"packed": vs.YUV420P10, "mask": vs.GRAYS}
-"""Format of a materialised signal; RGBS for the others."""
+def _format(stage: Stage) -> vs.VideoFormat:
+    """Format of a materialised signal."""
+    if stage.writes != "packed":
+        return vs.core.get_video_format(vs.GRAYS if stage.writes == "mask" else vs.RGBS)
+    axes = SUBSAMPLED[stage.packing.sampling]
+    return vs.core.query_video_format(vs.YUV, vs.INTEGER, stage.packing.depth, int(-1 in axes), int(-2 in axes))
+
 
 _COLOUR_PROPERTIES = (
     "_Matrix", "_Transfer", "_Primaries", "_Range", "_ColorRange", "_ChromaLocation",
@@ -113,11 +149,10 @@ def _materialise(plan: Plan) -> vs.VideoNode:
     """The clip of a plan."""
     stage = plan.step.stage
     template_source = next(iter(plan.sources.values())).raw
-    width, height = template_source.width, template_source.height
-    if stage.writes == "packed":
-        width, height = width + width % 2, height + height % 2
-    out_format = _FORMATS.get(stage.writes, vs.RGBS)
-    template = vs.core.std.BlankClip(template_source, width, height, format=out_format, keep=True)
+    out_format = _format(stage)
+    width = _even_if(template_source.width, out_format.subsampling_w)
+    height = _even_if(template_source.height, out_format.subsampling_h)
+    template = vs.core.std.BlankClip(template_source, width, height, format=out_format.id, keep=True)
     inputs, positions = _window_clips(plan)
     properties = _properties(stage)
     last = template.num_frames - 1
@@ -132,7 +167,7 @@ def _materialise(plan: Plan) -> vs.VideoNode:
             result = compute(plan.step, n, (0, last), plan.calls, fetch)
         except InputError as error:
             raise vs.Error(str(error)) from None
-        out = vs.core.create_video_frame(out_format, width, height)
+        out = vs.core.create_video_frame(out_format.id, width, height)
         _write(out, result, plan.engine)
         _copy_properties(f[0].props, out.props, properties)
         return out
@@ -142,6 +177,11 @@ def _materialise(plan: Plan) -> vs.VideoNode:
         return template.std.ModifyFrame(inputs, run)
 
     return template.std.FrameEval(frame, clip_src=inputs)
+
+
+def _even_if(side: int, subsampling: int) -> int:
+    """`side`, or the even number above it where chroma is subsampled along it."""
+    return side + side % 2 if subsampling else side
 
 
 def _window_clips(plan: Plan) -> tuple[list[vs.VideoNode], dict[Source, tuple[int, int]]]:
@@ -183,6 +223,8 @@ def _properties(stage: Stage) -> dict[str, Any]:
     """Colour properties of a stage's result."""
     if stage.writes == "packed":
         packed: dict[str, Any] = dict(SIGNALLING[stage.transfer or "pq"].frame_properties())
+        if not SUBSAMPLED[stage.packing.sampling]:
+            del packed["_ChromaLocation"]  # 4:4:4 has a chroma sample at each luma sample
         if stage.peak is not None:
             packed |= MasteringDisplay(max_luminance=stage.peak).frame_properties()
         return packed

@@ -117,6 +117,7 @@ def open_source(name: str, clip: vs.VideoNode, signal: str, *, force: bool = Fal
         name: filter that asks; messages start with it.
         clip: constant format and size.
         signal: `sdr`: anything SDR, brought to BT.709 primaries and a BT.1886 signal, light preserved. `hdr`: PQ, BT.2020.
+            `mask`: one grey plane, 0 to 1 or all codes of an integer format.
         force: take a clip tagged PQ or HLG for SDR.
         known: the clip was made by this package and carries `signal`: its frame 0 is not asked for.
 
@@ -131,7 +132,11 @@ def open_source(name: str, clip: vs.VideoNode, signal: str, *, force: bool = Fal
         )
     if known:
         return ClipSource(clip, clip, {}, name, signal, force)
-    props = clip.get_frame(0).props
+    if clip.format.sample_type == vs.INTEGER and clip.format.bits_per_sample > 16:
+        raise InputError(f"{name}: clip is {clip.format.name}; at most 16 bits can be read, convert it with core.std.Expr first")
+    if signal == "mask":
+        return ClipSource(clip, _mask(name, clip), {}, name, signal, force)
+    props = _first_properties(name, clip)
     _check(name, signal, props, force, "")
     assumed = _assume(name, clip, props)
     arguments: dict[str, Any] = {_RESIZE_ARGUMENT[key]: value for key, value in assumed.items()}
@@ -144,8 +149,68 @@ def open_source(name: str, clip: vs.VideoNode, signal: str, *, force: bool = Fal
         )
     else:
         planes = clip.resize.Bicubic(format=vs.RGBS, **_CATMULL_ROM, **arguments)
+    _try_conversion(name, clip, planes, {**props, **assumed})
     layout = _layout(clip.format, {**props, **assumed}) if signal == "sdr" else None
     return ClipSource(clip, planes, assumed, name, signal, force, layout)
+
+
+def _try_conversion(name: str, clip: vs.VideoNode, planes: vs.VideoNode, props: Mapping[str, Any]) -> None:
+    """Refuse tags that contradict the clip (YUV tagged as RGB) or that nothing knows, before any frame is asked for.
+
+    zimg says so only when it converts: a corner of frame 0 is enough for it.
+    """
+    try:
+        planes[0].std.CropAbs(min(planes.width, 16), min(planes.height, 16)).get_frame(0).close()
+    except vs.Error as error:
+        tags = ", ".join(f"{prop}={int(props[prop])}" for prop, _ in TAGS.values() if prop in props)
+        why = str(error).strip().splitlines()[-1]
+        raise InputError(
+            f"{name}: clip is {clip.format.name} with {tags}, which cannot be read ({why}); "
+            "say what it is with matrix=, transfer=, primaries= or range="
+        ) from None
+
+
+def retag(name: str, clip: vs.VideoNode, tags: Mapping[str, str | int | None]) -> vs.VideoNode:
+    """`clip` with the frame properties that the user says outweigh its own.
+
+    Args:
+        name: filter that asks; messages start with it.
+        clip: any clip.
+        tags: key of `TAGS` to a name of that table, a code point of H.273, or None for what the clip says itself.
+
+    Raises:
+        InputError: a tag or its value is unknown.
+    """
+    properties: dict[str, int] = {}
+    for tag, value in tags.items():
+        if value is None:
+            continue
+        prop, names = TAGS[tag]
+        if isinstance(value, str) and value in names:
+            properties[prop] = names[value]
+        elif not isinstance(value, str) and int(value) in names.values():
+            properties[prop] = int(value)
+        else:
+            raise InputError(f"{name}: unknown {tag} {value!r}; choose one of {', '.join(names)}")
+    return clip.std.SetFrameProps(**properties) if properties else clip
+
+
+def _first_properties(name: str, clip: vs.VideoNode) -> Mapping[str, Any]:
+    try:
+        props: Mapping[str, Any] = clip.get_frame(0).props
+        return props
+    except vs.Error as error:
+        raise InputError(f"{name}: frame 0 of the clip cannot be had ({str(error).strip().splitlines()[-1]})") from None
+
+
+def _mask(name: str, clip: vs.VideoNode) -> vs.VideoNode:
+    """GRAYS, 0 to 1."""
+    if clip.format.color_family != vs.GRAY:
+        remedy = "give one grey plane, for example core.std.ShufflePlanes(mask, 0, vs.GRAY)"
+        raise InputError(f"{name}: mask is {clip.format.name}; {remedy}")
+    if clip.format.sample_type == vs.INTEGER:
+        return clip.std.Expr(f"x {(1 << clip.format.bits_per_sample) - 1} /", format=vs.GRAYS)
+    return clip.std.Expr("x 0 max 1 min", format=vs.GRAYS)
 
 
 def read_planes(frame: vs.VideoFrame) -> NDArray[np.float32]:
@@ -183,6 +248,19 @@ _CHROMA_LOCATIONS: dict[int, ChromaLocation] = {
 }
 _BT1886_TRANSFERS = {int(vs.TRANSFER_BT709), int(vs.TRANSFER_BT601), int(vs.TRANSFER_BT2020_10), int(vs.TRANSFER_BT2020_12)}
 
+TAGS: dict[str, tuple[str, dict[str, int]]] = {
+    "matrix": ("_Matrix", {"rgb": 0, "709": 1, "470bg": 5, "170m": 6, "240m": 7, "ycgco": 8, "2020ncl": 9}),
+    "transfer": ("_Transfer", {"709": 1, "470m": 4, "470bg": 5, "601": 6, "240m": 7, "linear": 8, "srgb": 13, "2020_10": 14}),
+    "primaries": ("_Primaries", {"709": 1, "470m": 4, "470bg": 5, "170m": 6, "240m": 7, "2020": 9, "st431-2": 11, "st432-1": 12}),
+    "range": ("_Range", {"limited": 0, "full": 1}),
+    "chroma_location": (
+        "_ChromaLocation",
+        {"left": 0, "center": 1, "top_left": 2, "top": 3, "bottom_left": 4, "bottom": 5},
+    ),
+}
+"""What a user may say of a clip against its own tags: frame property, and names as `core.resize` has them for code points of
+H.273 (tables 2 to 4 and figure 1)."""
+
 _CATMULL_ROM = {"filter_param_a": 0.0, "filter_param_b": 0.5}
 _ENUMS = {"_Matrix": vs.MatrixCoefficients, "_Transfer": vs.TransferCharacteristics, "_Primaries": vs.ColorPrimaries}
 _RESIZE_ARGUMENT = {"_Matrix": "matrix_in", "_Transfer": "transfer_in", "_Primaries": "primaries_in"}
@@ -192,8 +270,8 @@ def _check(name: str, signal: str, props: Mapping[str, Any], force: bool, where:
     field = int(props.get("_FieldBased", 0))
     if field in _FIELDS:
         raise InputError(
-            f"{name}: clip is interlaced{where} (_FieldBased={field}); deinterlace it first, "
-            "for example with core.bwdif.Bwdif(clip, field=3)"
+            f"{name}: clip is interlaced{where} (_FieldBased={field}); deinterlace it first, for example with "
+            "core.bwdif.Bwdif(clip, field=3), or where film was telecined with core.vivtc.VFM and core.vivtc.VDecimate"
         )
     transfer = int(props.get("_Transfer", _UNSPECIFIED))
     if signal == "sdr" and transfer in HDR_TRANSFERS and not force:

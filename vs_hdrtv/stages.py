@@ -6,15 +6,17 @@ card) or as an array function, which takes numpy arrays and torch tensors alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from .color import grading
 from .color.arrays import Array, namespace
-from .color.planes import rgb_to_ycbcr420
-from .color.tone_curves import INVERSE_TONE_MAPS, bt2390_eetf
-from .color.transfer import hlg_inverse_ootf, hlg_oetf, pq_eotf, pq_inverse_eotf
+from .color.planes import rgb_to_ycbcr
+from .color.tone_curves import INVERSE_TONE_MAPS, bt2408
+from .color.transfer import REFERENCE_WHITE, hlg_inverse_ootf, hlg_oetf, pq_eotf
 from .errors import InputError
+from .letterbox import Letterbox
 from .weights import ModelCard
 
 SIGNALS = ("sdr", "hdr", "linear", "mask", "features", "flow", "packed")
@@ -27,6 +29,25 @@ HLG_PEAK = 1000.0
 """cd/m2 of the display by which PQ and HLG are converted into each other. BT.2408-7, section 6."""
 
 
+@dataclass(frozen=True)
+class Packing:
+    """Integer planes that a chain ends in: Y'CbCr, limited range, chroma co-sited at the top left.
+
+    Attributes:
+        sampling: key of `color.planes.SUBSAMPLED`.
+        depth: bits a sample.
+    """
+
+    sampling: str = "420"
+    depth: int = 10
+
+
+PACKINGS: dict[str, Packing] = {
+    f"yuv{sampling}p{depth}": Packing(sampling, depth) for sampling in ("420", "422", "444") for depth in (10, 12)
+}
+"""What `to_hdr10` and `to_hlg` give, by the name of the VapourSynth format in small letters."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stage:
     """One thing that is done to a frame.
@@ -37,7 +58,9 @@ class Stage:
         writes: signal that it gives.
         card: the model that an engine runs; its network takes the signals of `reads` in that order, offsets in order.
         function: or the array function, called with one array a signal and offset, in the same order.
+        letterbox: black bars that the network does not see.
         transfer: of a `packed` result: `pq` or `hlg`.
+        packing: of a `packed` result: its planes.
         peak: of a `packed` PQ result: cd/m2 of the mastering display.
     """
 
@@ -46,13 +69,15 @@ class Stage:
     writes: str
     card: ModelCard | None = None
     function: Callable[..., Array] | None = None
+    letterbox: Letterbox | None = None
     transfer: str | None = None
+    packing: Packing = Packing()
     peak: float | None = None
 
 
-def feature_map(card: ModelCard) -> Stage:
+def feature_map(card: ModelCard, letterbox: Letterbox | None = None) -> Stage:
     """HDCFM and its like: `sdr` to `hdr` by a network."""
-    return Stage(name="feature_map", reads={"sdr": (0,)}, writes="hdr", card=card)
+    return Stage(name="feature_map", reads={"sdr": (0,)}, writes="hdr", card=card, letterbox=letterbox or None)
 
 
 def inverse_tone_map(method: str) -> Stage:
@@ -66,45 +91,112 @@ def inverse_tone_map(method: str) -> Stage:
     return Stage(name="inverse_tone_map", reads={"sdr": (0,)}, writes="hdr", function=INVERSE_TONE_MAPS[method])
 
 
-def to_hdr10(peak: float) -> Stage:
-    """`hdr` to 10-bit Y'CbCr 4:2:0, PQ, nothing brighter than `peak` cd/m2."""
-    _check_peak("to_hdr10", peak)
-    function = partial(pack_pq, peak=peak)
-    return Stage(name="to_hdr10", reads={"hdr": (0,)}, writes="packed", function=function, transfer="pq", peak=peak)
+def blend(strength: float) -> Stage:
+    """`hdr` mixed with the BT.2408 mapping of `sdr`: 0 is the mapping, 1 is `hdr`."""
+    _check_number("blend", "strength", strength, 0, 1)
+
+    def function(hdr: Array, sdr: Array) -> Array:
+        return grading.blend(hdr, bt2408(sdr), strength)
+
+    return Stage(name="blend", reads={"hdr": (0,), "sdr": (0,)}, writes="hdr", function=function)
 
 
-def to_hlg() -> Stage:
-    """`hdr` to 10-bit Y'CbCr 4:2:0, HLG of a 1000 cd/m2 display."""
-    return Stage(name="to_hlg", reads={"hdr": (0,)}, writes="packed", function=pack_hlg, transfer="hlg")
+def grade(reference_white: float, highlight_gain: float, saturation: float) -> Stage:
+    """`hdr` with its white moved to `reference_white` cd/m2, then its highlights and its saturation changed."""
+    _check_number("grade", "reference_white", reference_white, 48, 1000, " cd/m2")
+    _check_number("grade", "highlight_gain", highlight_gain, 0, 4)
+    _check_number("grade", "saturation", saturation, 0, 4)
+
+    def function(hdr: Array) -> Array:
+        # What is left as it is costs nothing and changes no bit.
+        if reference_white != REFERENCE_WHITE:
+            hdr = grading.scale_light(hdr, reference_white / REFERENCE_WHITE)
+        if highlight_gain != 1:
+            hdr = grading.scale_highlights(hdr, highlight_gain, reference_white)
+        return hdr if saturation == 1 else grading.scale_saturation(hdr, saturation)
+
+    return Stage(name="grade", reads={"hdr": (0,)}, writes="hdr", function=function)
 
 
-def pack_pq(hdr: Array, peak: float = MASTER_PEAK) -> tuple[Array, Array, Array]:
-    """(N, 3, H, W) PQ signal to the three planes of `rgb_to_ycbcr420`."""
-    return rgb_to_ycbcr420(limit_peak(hdr, peak))
+def graded_peak(reference_white: float, highlight_gain: float, peak: float = MASTER_PEAK) -> float:
+    """cd/m2 that `grade` makes of `peak` cd/m2."""
+    return grading.highlight_peak(peak * reference_white / REFERENCE_WHITE, highlight_gain, reference_white)
 
 
-def pack_hlg(hdr: Array) -> tuple[Array, Array, Array]:
-    """(N, 3, H, W) PQ signal to the three planes of `rgb_to_ycbcr420`, HLG coded. BT.2408-7, section 6.1."""
-    light = pq_eotf(limit_peak(hdr, HLG_PEAK))
-    return rgb_to_ycbcr420(hlg_oetf(hlg_inverse_ootf(light, HLG_PEAK)))
+def limit(ceiling: float, areas: Sequence[grading.Area], source_peak: float, *, masked: bool) -> Stage:
+    """`hdr` under `ceiling` cd/m2 inside `areas`, or where a `mask` says so."""
+    _check_number("limit", "ceiling", ceiling, 10, 10000, " cd/m2")
+    _check_number("limit", "source_peak", source_peak, 100, 10000, " cd/m2")
+    for area in areas:
+        if area.width < 1 or area.height < 1 or area.left + area.width <= 0 or area.top + area.height <= 0:
+            raise InputError(f"limit: {area} holds no pixel; give left, top, width, height in pixels")
+    reads: dict[str, tuple[int, ...]] = {"hdr": (0,)}
+    if masked:
+        reads["mask"] = (0,)
+        function: Callable[..., Array] = partial(grading.limit_where, ceiling=ceiling, source_peak=source_peak)
+    else:
+        function = partial(grading.limit_areas, areas=tuple(areas), ceiling=ceiling, source_peak=source_peak)
+    return Stage(name="limit", reads=reads, writes="hdr", function=function)
 
 
-def limit_peak(hdr: Array, peak: float) -> Array:
-    """Bring PQ signal (N, 3, H, W) of a 1000 cd/m2 programme under `peak` cd/m2, hue kept.
+def to_hdr10(peak: float, source_peak: float = MASTER_PEAK, packing: str = "yuv420p10") -> Stage:
+    """`hdr` to integer Y'CbCr, PQ, nothing brighter than `peak` cd/m2."""
+    _check_number("to_hdr10", "peak", peak, 100, 10000, " cd/m2")
+    _check_number("to_hdr10", "source_peak", source_peak, 100, 10000, " cd/m2")
+    planes = _packing("to_hdr10", packing)
 
-    Below 1000 the BT.2390 shoulder on the largest channel, one gain for the three; then, at any peak, a clip: a network may
-    overshoot, and the file's mastering display says that nothing does.
-    """
-    xp = namespace(hdr)
-    top = pq_inverse_eotf(xp.ones_like(hdr[..., :1, :1, :1]) * peak)
-    if peak < MASTER_PEAK:
-        largest = xp.max(hdr, axis=-3, keepdims=True)
-        light = pq_eotf(largest)
-        gain = pq_eotf(bt2390_eetf(largest, peak, MASTER_PEAK)) / xp.where(light > 1e-4, light, 1e-4 + 0 * light)
-        hdr = pq_inverse_eotf(pq_eotf(hdr) * gain)
-    return xp.where(hdr < top, hdr, top)
+    def function(hdr: Array) -> tuple[Array, ...]:
+        return rgb_to_ycbcr(grading.limit_peak(hdr, peak, source_peak), sampling=planes.sampling, depth=planes.depth)
+
+    return Stage(
+        name="to_hdr10", reads={"hdr": (0,)}, writes="packed", function=function, transfer="pq", packing=planes, peak=peak
+    )
 
 
-def _check_peak(name: str, peak: float) -> None:
-    if not 100 <= peak <= 10000:
-        raise InputError(f"{name}: peak is {peak}; give the mastering display's peak in cd/m2, from 100 to 10000")
+def to_hlg(source_peak: float = MASTER_PEAK, packing: str = "yuv420p10") -> Stage:
+    """`hdr` to integer Y'CbCr, HLG of a 1000 cd/m2 display. BT.2408-7, section 6.1."""
+    _check_number("to_hlg", "source_peak", source_peak, 100, 10000, " cd/m2")
+    planes = _packing("to_hlg", packing)
+
+    def function(hdr: Array) -> tuple[Array, ...]:
+        light = pq_eotf(grading.limit_peak(hdr, HLG_PEAK, source_peak))
+        signal = hlg_oetf(hlg_inverse_ootf(light, HLG_PEAK))
+        return rgb_to_ycbcr(signal, sampling=planes.sampling, depth=planes.depth)
+
+    return Stage(name="to_hlg", reads={"hdr": (0,)}, writes="packed", function=function, transfer="hlg", packing=planes)
+
+
+def without_bars(network: Callable[[Array], Array], letterbox: Letterbox) -> Callable[[Array], Array]:
+    """A network from `sdr` to `hdr` that sees the active picture alone; the bars, and what stands in them, become BT.2408."""
+
+    def call(sdr: Array) -> Array:
+        height, width = sdr.shape[-2:]
+        rows, columns = letterbox.active(height, width)
+        middle = [network(sdr[..., rows, columns])]
+        if letterbox.left:
+            middle.insert(0, bt2408(sdr[..., rows, : letterbox.left]))
+        if letterbox.right:
+            middle.append(bt2408(sdr[..., rows, width - letterbox.right :]))
+        picture = [_join(middle, -1)]
+        if letterbox.top:
+            picture.insert(0, bt2408(sdr[..., : letterbox.top, :]))
+        if letterbox.bottom:
+            picture.append(bt2408(sdr[..., height - letterbox.bottom :, :]))
+        return _join(picture, -2)  # (N, 3, H, W)
+
+    return call
+
+
+def _join(parts: list[Array], axis: int) -> Array:
+    return parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts, axis=axis)
+
+
+def _packing(name: str, packing: str) -> Packing:
+    if packing not in PACKINGS:
+        raise InputError(f"{name}: unknown format {packing!r}; choose one of {', '.join(PACKINGS)}")
+    return PACKINGS[packing]
+
+
+def _check_number(name: str, what: str, value: float, low: float, high: float, unit: str = "") -> None:
+    if not (isinstance(value, int | float) and low <= value <= high):
+        raise InputError(f"{name}: {what} is {value!r}; give {low} to {high}{unit}")

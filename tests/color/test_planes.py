@@ -5,7 +5,7 @@ import pytest
 import torch
 import vapoursynth as vs
 
-from vs_hdrtv.color.planes import bayer, rgb_to_ycbcr420, ycbcr_to_rgb
+from vs_hdrtv.color.planes import bayer, rgb_to_ycbcr, ycbcr_to_rgb
 from vs_hdrtv.errors import InputError
 
 CATMULL_ROM = {"filter_param_a": 0.0, "filter_param_b": 0.5}
@@ -83,7 +83,7 @@ def test_packing_equals_zimg_to_one_lsb():
     expected = planes_of(
         source.resize.Bicubic(format=vs.YUV420P10, matrix=9, range=0, chromaloc=int(vs.CHROMA_TOP_LEFT), **CATMULL_ROM)
     )
-    for found, plane in zip(rgb_to_ycbcr420(rgb[None]), expected, strict=True):
+    for found, plane in zip(rgb_to_ycbcr(rgb[None]), expected, strict=True):
         # Dither moves a value by less than one code from its rounding, and zimg rounds: at most one code apart.
         assert np.abs(found[0, 0] - plane).max() <= 1
         assert abs((found[0, 0] - plane).mean()) < 0.1
@@ -91,7 +91,7 @@ def test_packing_equals_zimg_to_one_lsb():
 
 def test_numpy_and_torch_agree():
     rgb = smooth(3, 32, 32).astype(np.float32)[None]
-    for ours, theirs in zip(rgb_to_ycbcr420(rgb), rgb_to_ycbcr420(torch.from_numpy(rgb)), strict=True):
+    for ours, theirs in zip(rgb_to_ycbcr(rgb), rgb_to_ycbcr(torch.from_numpy(rgb)), strict=True):
         assert np.abs(ours - theirs.numpy()).max() <= 1
         assert (ours != theirs.numpy()).mean() < 0.01
 
@@ -99,7 +99,7 @@ def test_numpy_and_torch_agree():
 def test_constant_colours_are_exact():
     # BT.2100-2 table 9: black 64/512/512 and white 940/512/512 in 10 bits.
     for value, code in ((0.0, 64), (1.0, 940)):
-        y, cb, cr = rgb_to_ycbcr420(np.full((1, 3, 8, 8), value))
+        y, cb, cr = rgb_to_ycbcr(np.full((1, 3, 8, 8), value))
         assert (y == code).all()
         assert (cb == 512).all()
         assert (cr == 512).all()
@@ -107,10 +107,10 @@ def test_constant_colours_are_exact():
 
 def test_odd_sides_are_replicated_to_even_ones():
     rgb = smooth(3, 17, 33)[None]
-    y, cb, _ = rgb_to_ycbcr420(rgb)
+    y, cb, _ = rgb_to_ycbcr(rgb)
     assert y.shape == (1, 1, 18, 34)
     assert cb.shape == (1, 1, 9, 17)
-    one = rgb_to_ycbcr420(rgb[..., :1, :1])
+    one = rgb_to_ycbcr(rgb[..., :1, :1])
     assert [plane.shape for plane in one] == [(1, 1, 2, 2), (1, 1, 1, 1), (1, 1, 1, 1)]
 
 
@@ -118,7 +118,7 @@ def test_a_pixel_does_not_depend_on_distant_ones():
     rgb = smooth(3, 64, 64)[None]
     changed = rgb.copy()
     changed[..., 40:, 40:] = 0.5
-    for before, after in zip(rgb_to_ycbcr420(rgb), rgb_to_ycbcr420(changed), strict=True):
+    for before, after in zip(rgb_to_ycbcr(rgb), rgb_to_ycbcr(changed), strict=True):
         reach = before.shape[-1] // 64 * 34 or 16
         assert (before[..., :reach, :reach] == after[..., :reach, :reach]).all()
 
@@ -126,13 +126,13 @@ def test_a_pixel_does_not_depend_on_distant_ones():
 def test_dither_keeps_the_mean_and_uses_every_level_once():
     assert sorted((bayer() * 64 - 0.5).astype(int).ravel()) == list(range(64))
     grey = np.full((1, 3, 16, 16), 0.5003)
-    y, _, _ = rgb_to_ycbcr420(grey)
+    y, _, _ = rgb_to_ycbcr(grey)
     assert abs(y.mean() - (0.5003 * 876 + 64)) < 1 / 64
 
 
 def test_values_outside_the_range_are_clipped_and_nan_is_black():
     rgb = np.array([np.nan, -0.5, 2.0, np.inf])[None, None, None].repeat(3, axis=1).repeat(2, axis=2)
-    y, _, _ = rgb_to_ycbcr420(rgb)
+    y, _, _ = rgb_to_ycbcr(rgb)
     assert y[0, 0, 0].tolist() == [64, 64, 940, 940]
 
 

@@ -16,3 +16,9 @@ def pq_to_ictcp(hdr: Array) -> Array:
     """BT.2020 PQ signal (..., 3, H, W) to ICtCp (..., 3, H, W). BT.2100-2, table 7."""
     lms = mix_channels(_RGB_TO_LMS, pq_eotf(hdr))
     return mix_channels(_LMS_TO_ICTCP, pq_inverse_eotf(lms))
+
+
+def ictcp_to_pq(ictcp: Array) -> Array:
+    """ICtCp (..., 3, H, W) to BT.2020 PQ signal (..., 3, H, W), the inverse of `pq_to_ictcp`; colours outside become 0."""
+    lms = pq_eotf(mix_channels(np.linalg.inv(_LMS_TO_ICTCP), ictcp))
+    return pq_inverse_eotf(mix_channels(np.linalg.inv(_RGB_TO_LMS), lms))

@@ -38,22 +38,32 @@ def bayer() -> NDArray[np.float64]:
     return thresholds
 
 
-def rgb_to_ycbcr420(rgb: Array, *, matrix: str = "bt2020", depth: int = 10) -> tuple[Array, Array, Array]:
-    """Pack a signal to limited-range Y'CbCr 4:2:0 with top-left chroma, dithered. BT.2100-2, tables 6 and 9.
+SUBSAMPLED: dict[str, tuple[int, ...]] = {"420": (-1, -2), "422": (-1,), "444": ()}
+"""Axes along which each kind of sampling has half as many chroma samples."""
+
+
+def rgb_to_ycbcr(
+    rgb: Array, *, sampling: str = "420", matrix: str = "bt2020", depth: int = 10
+) -> tuple[Array, Array, Array]:
+    """Pack a signal to limited-range Y'CbCr with co-sited (top-left) chroma, dithered. BT.2100-2, tables 6 and 9.
 
     Args:
-        rgb: (N, 3, H, W) R'G'B' in [0, 1]; values outside are clipped, NaN becomes 0. An odd side is edge-replicated.
+        rgb: (N, 3, H, W) R'G'B' in [0, 1]; values outside are clipped, NaN becomes 0. A side that is subsampled and odd is
+            edge-replicated.
+        sampling: key of `SUBSAMPLED`.
         matrix: key of `gamut.LUMA`.
         depth: bits a sample.
 
     Returns:
-        Y', Cb, Cr as (N, 1, H', W'), (N, 1, H'/2, W'/2) twice, H' and W' being H and W rounded up to even, of `rgb`'s floating
-        type, holding integers.
+        Y', Cb, Cr as (N, 1, H', W') and twice (N, 1, H'/h, W'/w), H' and W' being H and W rounded up to even where h or w is 2,
+        of `rgb`'s floating type, holding integers.
     """
-    rgb = _even(unit(rgb))
+    axes = SUBSAMPLED[sampling]
+    rgb = _even(unit(rgb), axes)
     ycbcr = mix_channels(ycbcr_matrix(matrix), rgb)
     luma, chroma = ycbcr[:, :1], ycbcr[:, 1:]
-    chroma = _halve(_halve(chroma, -1), -2)  # (N, 2, H'/2, W'/2)
+    for axis in axes:
+        chroma = _halve(chroma, axis)
     scale = 2.0 ** (depth - 8)
     y = _quantize(luma * (219 * scale) + 16 * scale, depth)
     c = _quantize(chroma * (224 * scale) + 128 * scale, depth)
@@ -174,8 +184,8 @@ def _slice(x: Array, axis: int, start: int, stop: int, step: int) -> Array:
     return x[tuple(index)]
 
 
-def _even(x: Array) -> Array:
-    for axis in (-2, -1):
+def _even(x: Array, axes: tuple[int, ...]) -> Array:
+    for axis in axes:
         if x.shape[axis] % 2:
             x = _assemble(x, axis, [], [x.shape[axis] - 1])
     return x

@@ -1,0 +1,68 @@
+"""Light of each frame of a PQ clip, as CTA-861.3 counts it: what MaxCLL and MaxFALL are the maxima of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .errors import InputError
+from .hdr10 import ContentLight
+
+if TYPE_CHECKING:
+    import vapoursynth as vs
+
+    from .letterbox import Letterbox
+
+MAX_RGB, AVERAGE_MAX_RGB = "_HdrtvMaxRGB", "_HdrtvAverageMaxRGB"
+"""Frame properties, cd/m2: the brightest max(R, G, B) of a frame's pixels, and their average."""
+
+_STATS = "_HdrtvStats"
+
+
+def light_level(clip: vs.VideoNode, letterbox: Letterbox | None = None) -> vs.VideoNode:
+    """The same frames with `_HdrtvMaxRGB` and `_HdrtvAverageMaxRGB`, in cd/m2.
+
+    CTA-861.3, annex P: over the active picture, of the pixels as they are (10-bit codes where the clip is packed). Chroma is
+    brought to full size linearly, which does not overshoot by itself; what 4:2:0 itself adds is counted.
+
+    Args:
+        clip: PQ, of any format.
+        letterbox: black bars, which count neither in the maximum nor in the average.
+
+    Raises:
+        InputError: a frame is not PQ (when it is asked for).
+    """
+    import vapoursynth as vs
+
+    rgb = clip.resize.Bilinear(format=vs.RGBS, transfer=vs.TRANSFER_LINEAR, nominal_luminance=1)
+    if letterbox is not None:
+        rgb = letterbox.crop(rgb)
+    # PlaneStats sums in double precision, in the order of the samples: no number of threads changes its bytes.
+    stats = vs.core.std.Expr(rgb.std.SplitPlanes(), "x y max z max").std.PlaneStats(prop=_STATS)
+
+    def write(n: int, f: list[vs.VideoFrame]) -> vs.VideoFrame:
+        frame, measured = f
+        if frame.props.get("_Transfer") != vs.TRANSFER_ST2084:
+            found = frame.props.get("_Transfer")
+            raise vs.Error(f"light_level: clip is not PQ at frame {n} (_Transfer={found}); measure the result of to_hdr10")
+        out = frame.copy()
+        out.props[MAX_RGB] = measured.props[f"{_STATS}Max"]
+        out.props[AVERAGE_MAX_RGB] = measured.props[f"{_STATS}Average"]
+        return out
+
+    return clip.std.ModifyFrame([clip, stats], write)
+
+
+def programme_level(frames: Iterable[Mapping[str, Any]]) -> ContentLight:
+    """MaxCLL and MaxFALL of a programme from the properties of all its frames.
+
+    Raises:
+        InputError: a frame was not measured, or there is none.
+    """
+    try:
+        pairs = [(float(properties[MAX_RGB]), float(properties[AVERAGE_MAX_RGB])) for properties in frames]
+    except KeyError:
+        raise InputError("programme_level: a frame without measured light; pass the clip through light_level first") from None
+    if not pairs:
+        raise InputError("programme_level: no frames; measure at least one")
+    return ContentLight.measured(*(max(pair[index] for pair in pairs) for index in (0, 1)))
