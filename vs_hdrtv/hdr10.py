@@ -1,14 +1,17 @@
 """What an HDR file says about itself: colour signalling, mastering display (ST 2086), content light level (CTA-861.3).
 
-The same facts in the forms that they travel in: VapourSynth frame properties and x265 parameters. Nothing here is
-measured or guessed: a mastering display is what the caller states, a content light level what the caller measured.
+The same facts in the forms that they travel in: VapourSynth frame properties, encoders' arguments (x265, SVT-AV1, NVEnc) and the
+bytes of H.265, AV1 and ISO files. Nothing here is measured or guessed: a mastering display is what the caller states, a content
+light level what the caller measured.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, Self
 
 from .color.gamut import D65, PRIMARIES
@@ -29,46 +32,48 @@ PQ_PEAK = 10000.0
 
 @dataclass(frozen=True, kw_only=True)
 class Signalling:
-    """How a kind of HDR is tagged: code points of H.273 (VapourSynth, containers) and x265's names of the same.
+    """How a kind of HDR is tagged: code points of H.273, which VapourSynth, containers and encoders share.
 
     Attributes:
         primaries: `ColourPrimaries`; 9 is BT.2020.
         transfer: `TransferCharacteristics`; 16 is PQ, 18 is HLG.
         matrix: `MatrixCoefficients`; 9 is BT.2020 non-constant luminance.
         chroma_location: `chroma_sample_loc_type`; 2 is top-left, as BT.2100-2 table 2 puts 4:2:0 chroma.
-        x265: parameters of x265 that say the same.
+        full_range: `VideoFullRangeFlag`.
+        x265: parameters of x265 besides those that say the above.
     """
 
     primaries: int = 9
     transfer: int
     matrix: int = 9
     chroma_location: int = 2
-    x265: Mapping[str, str]
+    full_range: bool = False
+    x265: Mapping[str, str] = field(default_factory=dict)
 
     def frame_properties(self) -> dict[str, int]:
-        """Properties of every frame so tagged; `_Range` 0 is limited (VapourSynth R81)."""
+        """Properties of every frame so tagged; `_Range` is 0 for limited, 1 for full (VapourSynth R81)."""
         return {
             "_Primaries": self.primaries,
             "_Transfer": self.transfer,
             "_Matrix": self.matrix,
-            "_Range": 0,
+            "_Range": int(self.full_range),
             "_ChromaLocation": self.chroma_location,
         }
 
 
-_X265_COMMON = {
-    "colorprim": "bt2020",
-    "colormatrix": "bt2020nc",
-    "range": "limited",
-    "chromaloc": "2",
-    "repeat-headers": "1",  # a player that starts in the middle still learns the metadata
-}
+_REPEAT = {"repeat-headers": "1"}  # a player that starts in the middle still learns the metadata
 
 SIGNALLING: dict[str, Signalling] = {
-    "pq": Signalling(transfer=16, x265={**_X265_COMMON, "transfer": "smpte2084", "hdr10": "1", "hdr10-opt": "1"}),
-    "hlg": Signalling(transfer=18, x265={**_X265_COMMON, "transfer": "arib-std-b67"}),
+    "pq": Signalling(transfer=16, x265={**_REPEAT, "hdr10": "1", "hdr10-opt": "1"}),
+    "hlg": Signalling(transfer=18, x265=_REPEAT),
 }
 """The two kinds of HDR that the project writes. BT.2100-2."""
+
+_PRIMARIES = {9: "bt2020"}
+_TRANSFERS = {16: "smpte2084", 18: "arib-std-b67"}
+_MATRICES = {9: "bt2020nc"}
+_RANGES = {False: "limited", True: "full"}
+# The words of x265 and NVEncC for code points of H.273.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +140,31 @@ class MasteringDisplay:
         high, low = round(self.max_luminance * LUMINANCE_STEPS), round(self.min_luminance * LUMINANCE_STEPS)
         return f"{coded}L({high},{low})"
 
+    def svt_av1(self) -> str:
+        """Value of SVT-AV1's `--mastering-display`: x265's order, but plain numbers (SVT-AV1 user guide, appendix A.2)."""
+        red, green, blue = self.primaries
+        points = {"G": green, "B": blue, "R": red, "WP": self.white, "L": (self.max_luminance, self.min_luminance)}
+        return "".join(f"{name}({_decimal(x)},{_decimal(y)})" for name, (x, y) in points.items())
+
+    def coded(self) -> bytes:
+        """24 bytes, the payload of H.265's SEI message 137 and of the `mdcv` box, which are the same.
+
+        Green, blue, red, white as x and y, then maximum and minimum luminance. H.265, D.2.28, D.3.28; ISO/IEC 14496-12, 12.1.7.
+        """
+        red, green, blue = self.primaries
+        points = [round(value * CHROMATICITY_STEPS) for point in (green, blue, red, self.white) for value in point]
+        return struct.pack(
+            ">8H2I", *points, round(self.max_luminance * LUMINANCE_STEPS), round(self.min_luminance * LUMINANCE_STEPS)
+        )
+
+    def av1(self) -> bytes:
+        """24 bytes, `metadata_hdr_mdcv`: red, green, blue, white in 0.16 fixed point, maximum in 24.8, minimum in 18.14.
+
+        AV1 Bitstream & Decoding Process Specification, 5.8.4 and 6.7.4.
+        """
+        points = [min(round(value * 2**16), 2**16 - 1) for point in (*self.primaries, self.white) for value in point]
+        return struct.pack(">8H2I", *points, round(self.max_luminance * 2**8), round(self.min_luminance * 2**14))
+
 
 @dataclass(frozen=True)
 class ContentLight:
@@ -174,8 +204,15 @@ class ContentLight:
         return found if found.max or found.average else None
 
     def x265(self) -> str:
-        """Value of x265's `max-cll`."""
+        """Value of x265's `max-cll`, SVT-AV1's `--content-light` and NVEncC's `--max-cll`."""
         return f"{self.max},{self.average}"
+
+    def coded(self) -> bytes:
+        """4 bytes, MaxCLL and MaxFALL: the payload of H.265's SEI message 144, of the `clli` box and of AV1's `metadata_hdr_cll`.
+
+        H.265, D.2.35; ISO/IEC 14496-12, 12.1.6; AV1 specification, 5.8.3.
+        """
+        return struct.pack(">2H", self.max, self.average)
 
 
 def x265_params(signalling: Signalling, display: MasteringDisplay | None, light: ContentLight | None) -> dict[str, str]:
@@ -186,12 +223,79 @@ def x265_params(signalling: Signalling, display: MasteringDisplay | None, light:
         display: None leaves the mastering display out of the stream.
         light: None leaves both values 0 in the stream, which means unknown.
     """
-    params = dict(signalling.x265)
+    params = {
+        "colorprim": _PRIMARIES[signalling.primaries],
+        "transfer": _TRANSFERS[signalling.transfer],
+        "colormatrix": _MATRICES[signalling.matrix],
+        "range": _RANGES[signalling.full_range],
+        "chromaloc": str(signalling.chroma_location),
+        **signalling.x265,
+    }
     if display is not None:
         params["master-display"] = display.x265()
     if light is not None:
         params["max-cll"] = light.x265()
     return params
+
+
+_X265_SWITCHES = {"hdr10", "hdr10-opt", "repeat-headers"}
+"""Set to 1 in x265's library, on its command line the name alone."""
+
+_SVT_AV1_CHROMA = {0: "left", 2: "topleft"}
+"""`chroma_sample_loc_type` -> SVT-AV1's word; AV1 knows no other. AV1 specification, 6.4.2, `chroma_sample_position`."""
+
+
+def _x265_arguments(
+    signalling: Signalling, display: MasteringDisplay | None, light: ContentLight | None, aspect: Fraction | None = None
+) -> list[str]:
+    words = []
+    for name, value in x265_params(signalling, display, light).items():
+        words += [f"--{name}"] if name in _X265_SWITCHES else [f"--{name}", value]
+    return [*words, *_aspect(aspect)]
+
+
+def _svt_av1_arguments(
+    signalling: Signalling, display: MasteringDisplay | None, light: ContentLight | None, aspect: Fraction | None = None
+) -> list[str]:
+    """AV1 has no pixel aspect ratio in its stream: it is left to the muxer."""
+    words = ["--color-primaries", str(signalling.primaries), "--transfer-characteristics", str(signalling.transfer)]
+    words += ["--matrix-coefficients", str(signalling.matrix), "--color-range", str(int(signalling.full_range))]
+    words += ["--chroma-sample-position", _SVT_AV1_CHROMA.get(signalling.chroma_location, "unknown")]
+    if display is not None:
+        words += ["--mastering-display", display.svt_av1()]
+    return words if light is None else [*words, "--content-light", light.x265()]
+
+
+def _nvenc_arguments(
+    signalling: Signalling, display: MasteringDisplay | None, light: ContentLight | None, aspect: Fraction | None = None
+) -> list[str]:
+    """NVEncC encodes 8 bits unless it is told, whatever the y4m holds."""
+    words = ["--output-depth", "10", "--colorprim", _PRIMARIES[signalling.primaries]]
+    words += ["--transfer", _TRANSFERS[signalling.transfer], "--colormatrix", _MATRICES[signalling.matrix]]
+    words += ["--colorrange", _RANGES[signalling.full_range], "--chromaloc", str(signalling.chroma_location), "--repeat-headers"]
+    if display is not None:
+        words += ["--master-display", display.x265()]
+    if light is not None:
+        words += ["--max-cll", light.x265()]
+    return [*words, *_aspect(aspect)]
+
+
+ENCODER_ARGUMENTS: dict[str, Callable[..., list[str]]] = {
+    "x265": _x265_arguments,
+    "svt-av1": _svt_av1_arguments,
+    "nvenc": _nvenc_arguments,
+}
+"""Encoder (x265, SvtAv1EncApp, NVEncC) -> function `(signalling, display, light, aspect=None)` that gives the words of its
+command line for all that y4m, as vspipe writes it, does not carry. A display or light that is None is left out."""
+
+
+def _aspect(aspect: Fraction | None) -> list[str]:
+    return [] if aspect is None else ["--sar", f"{aspect.numerator}:{aspect.denominator}"]
+
+
+def _decimal(value: float) -> str:
+    """Without an exponent and without idle zeros: `0.0001`, `1000`."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def _numbers(value: float | Sequence[float]) -> list[float]:
