@@ -248,7 +248,7 @@ _SVT_AV1_CHROMA = {0: "left", 2: "topleft"}
 def _x265_arguments(
     signalling: Signalling, display: MasteringDisplay | None, light: ContentLight | None, aspect: Fraction | None = None
 ) -> list[str]:
-    words = []
+    words = ["--output-depth", "10"]  # x265 would encode 8 bits, whatever the y4m holds
     for name, value in x265_params(signalling, display, light).items():
         words += [f"--{name}"] if name in _X265_SWITCHES else [f"--{name}", value]
     return [*words, *_aspect(aspect)]

@@ -59,6 +59,7 @@ def test_says_all_that_y4m_does_not_carry(script, ask):
     assert [value(words, f"--{name}") for name in ("colorprim", "transfer", "colormatrix", "range", "chromaloc")] == [
         *("bt2020", "smpte2084", "bt2020nc", "limited", "2")
     ]
+    assert value(words, "--output-depth") == "10"  # x265 makes 8 bits of 10-bit y4m by itself
     assert {"--hdr10", "--hdr10-opt", "--repeat-headers"} <= set(words)
     # P3-D65 in steps of 0.00002, 1000 and 0.0001 cd/m2 in steps of 0.0001: H.265, D.3.28.
     assert value(words, "--master-display") == "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
@@ -148,3 +149,11 @@ def test_the_line_survives_a_shell(script, ask):
     command = ["/bin/sh", "-c", "printf '%s\\n' $(echo \"$1\")", "sh", line]
     printed = subprocess.run(command, capture_output=True, text=True, check=True)
     assert printed.stdout.split("\n")[:-1] == words
+
+
+def test_flags_of_another_encoder(script, ask):
+    code, words, _ = ask(script(), "--encoder", "svt-av1", "--max-cll", "1000,200")
+    assert code == 0 and value(words, "--content-light") == "1000,200"
+    assert [value(words, f"--{name}") for name in ("color-primaries", "transfer-characteristics")] == ["9", "16"]  # H.273
+    code, words, _ = ask(script(), "--encoder", "nvenc", "--max-cll", "none")
+    assert code == 0 and value(words, "--output-depth") == "10" and "--max-cll" not in words

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import light
 from ..errors import InputError
-from ..hdr10 import SIGNALLING, ContentLight, MasteringDisplay, Signalling, x265_params
+from ..hdr10 import ENCODER_ARGUMENTS, SIGNALLING, ContentLight, MasteringDisplay, Signalling
 from .console import Progress, say
 from .script import parse_arguments, script_output
 
@@ -21,24 +21,8 @@ if TYPE_CHECKING:
 
 NAME = "x265-args"
 
-_RANGES = {0: "limited", 1: "full"}
-"""`_Range` of VapourSynth -> x265's word."""
-
-_SWITCHES = {"hdr10", "hdr10-opt", "repeat-headers"}
-"""Set to 1 in x265's library, on its command line the name alone."""
-
-
-def _x265(
-    signalling: Signalling, display: MasteringDisplay | None, level: ContentLight | None, sar: Fraction | None
-) -> list[str]:
-    words = []
-    for name, value in x265_params(signalling, display, level).items():
-        words += [f"--{name}"] if name in _SWITCHES else [f"--{name}", value]
-    return words if sar is None else [*words, "--sar", f"{sar.numerator}:{sar.denominator}"]
-
-
-ENCODERS: dict[str, Callable[..., list[str]]] = {"x265": _x265}
-"""Encoder -> words of its command line."""
+FORMATS = ("YUV420P10", "YUV422P10", "YUV444P10")
+"""What the encoders' flags are right for."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("script", type=Path, metavar="SCRIPT.vpy", help="script whose output is piped to the encoder")
     parser.add_argument("-o", "--output", type=int, default=0, metavar="N", help="output of the script (default: 0)")
     parser.add_argument("-a", "--arg", action="append", default=[], metavar="KEY=VALUE", help="as vspipe's; may be repeated")
-    parser.add_argument("--encoder", default="x265", choices=ENCODERS, help="whose flags (default: x265)")
+    parser.add_argument("--encoder", default="x265", choices=ENCODER_ARGUMENTS, help="whose flags (default: x265)")
     parser.add_argument(
         "--max-cll",
         metavar="MAX,AVERAGE|none",
@@ -71,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
             properties = dict(frame.props)
         kind, signalling = _signalling(clip, properties)
         level = _level(clip, properties, kind, given, arguments)
-    words = ENCODERS[arguments.encoder](
+    words = ENCODER_ARGUMENTS[arguments.encoder](
         signalling,
         MasteringDisplay.from_properties(properties) if kind == "pq" else None,
         level,
@@ -95,9 +79,9 @@ def _signalling(clip: vs.VideoNode, properties: Mapping[str, Any]) -> tuple[str,
     """The kind of HDR that the first frame says it is, with its own range and chroma location."""
     import vapoursynth as vs
 
-    if clip.format is None or clip.format.id != vs.YUV420P10:
-        found = "of variable format" if clip.format is None else clip.format.name
-        raise InputError(f"{NAME}: the output is {found}, not YUV420P10; end the script with to_hdr10 or to_hlg")
+    found = "of variable format" if clip.format is None else clip.format.name
+    if found not in FORMATS:
+        raise InputError(f"{NAME}: the output is {found}, not {FORMATS[0]}; end the script with to_hdr10 or to_hlg")
     transfer = properties.get("_Transfer")
     kind = next((kind for kind, signalling in SIGNALLING.items() if signalling.transfer == transfer), None)
     if kind is None:
@@ -109,8 +93,7 @@ def _signalling(clip: vs.VideoNode, properties: Mapping[str, Any]) -> tuple[str,
             found = properties.get(key)
             raise InputError(f"{NAME}: the output is not BT.2020 ({key}={found}); set it with core.std.SetFrameProps if it is")
     location = int(properties.get("_ChromaLocation", signalling.chroma_location))
-    said = {"chromaloc": str(location), "range": _RANGES.get(properties.get("_Range", 0), "limited")}
-    return kind, dataclasses.replace(signalling, chroma_location=location, x265={**signalling.x265, **said})
+    return kind, dataclasses.replace(signalling, chroma_location=location, full_range=properties.get("_Range") == vs.RANGE_FULL)
 
 
 def _level(
