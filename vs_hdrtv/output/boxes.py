@@ -34,7 +34,7 @@ def template(stream: VideoStream, display: MasteringDisplay | None, light: Conte
     """The same stream, whose parameters also state the mastering display and the content light level.
 
     For `OutputContainer.add_stream_from_template(template, opaque=True)`: FFmpeg then writes `mdcv` and `clli` boxes to MP4 and
-    MOV, and `MasteringMetadata`, `MaxCLL` and `MaxFALL` to Matroska. `opaque=True`, because AV1 is decoded by "libdav1d", which is
+    MOV, `MasteringMetadata`, `MaxCLL` and `MaxFALL` to Matroska. `opaque=True`, because AV1 is decoded by "libdav1d", which is
     the name of no encoder. Extradata are stamped. Frame rate, `codec_tag` and, for ProRes and FFV1, `pix_fmt` are not kept: set
     them on the new stream.
 
