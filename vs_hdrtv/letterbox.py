@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .color.gamut import ycbcr_matrix
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ def detect(clip: vs.VideoNode, samples: int = SAMPLES) -> Letterbox:
     found: list[Letterbox] = []
     for index in range(count):
         with clip.get_frame((2 * index + 1) * clip.num_frames // (2 * count)) as frame:
-            bars = _bars(np.max([np.asarray(frame[plane]) for plane in range(3)], axis=0))
+            # Luma: upsampled chroma of the picture's edge rings some rows into a bar, luma does not.
+            bars = _bars(sum(weight * np.asarray(frame[plane]) for plane, weight in enumerate(ycbcr_matrix("bt709")[0])))
         if bars is not None:
             found.append(bars)
     if not found:
