@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
-from .hdr10 import ContentLight, MasteringDisplay
+from .hdr10 import CHROMATICITY_STEPS, LUMINANCE_STEPS, ContentLight, MasteringDisplay
 
 if TYPE_CHECKING:
     import vapoursynth as vs
@@ -51,29 +52,38 @@ def open_media(path: Path, who: str) -> Iterator[InputContainer]:
         yield container
 
 
-def first_video(container: InputContainer, who: str) -> VideoStream:
+def first_video(container: InputContainer, who: str, track: int | None = None) -> VideoStream:
     """The stream to convert: the first one that is not a cover picture.
 
+    Args:
+        container: the file.
+        who: the command on whose behalf, which a message starts with.
+        track: index of the stream that is wanted instead.
+
     Raises:
-        InputError: there is none.
+        InputError: there is none, or it is no video.
     """
     from av.stream import Disposition
 
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
+    videos = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    for stream in videos:
+        if track is None or stream.index == track:
             return stream
+    if videos:
+        choice = ", ".join(str(stream.index) for stream in videos)
+        raise InputError(f"{who}: track is {track}; the video streams of {container.name} are {choice}")
     kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
     raise InputError(f"{who}: {container.name} holds no video, only {kinds}; give a video file")
 
 
-def check_input(path: Path, who: str) -> None:
+def check_input(path: Path, who: str, track: int | None = None) -> None:
     """Find out quickly whether a file holds video.
 
     Raises:
         InputError: see `open_media` and `first_video`.
     """
     with open_media(path, who) as container:
-        first_video(container, who)
+        first_video(container, who, track)
 
 
 @dataclass(frozen=True)
@@ -91,14 +101,19 @@ class Source:
     track: int
 
 
-def open_source(path: Path, who: str) -> Source:
+def open_source(path: Path, who: str, track: int | None = None) -> Source:
     """Decode a file with BestSource, which reads it once from end to end to know every frame. It leaves no index file.
+
+    Args:
+        path: the file.
+        who: the command on whose behalf, which a message starts with.
+        track: index of the stream; None for the first video.
 
     Raises:
         InputError: see `open_media` and `first_video`; or VapourSynth or its plug-in is not installed.
     """
     with open_media(path, who) as container:
-        track = first_video(container, who).index
+        track = first_video(container, who, track).index
     import vapoursynth as vs
 
     if not hasattr(vs.core, "bs"):
@@ -139,32 +154,187 @@ def first_frame(container: InputContainer, stream: VideoStream, who: str) -> Vid
     raise InputError(f"{who}: {container.name} holds no picture that can be decoded; it may be cut off")
 
 
-def count_packets(container: InputContainer, stream: VideoStream) -> int:
-    """Pictures of a stream whose container does not say how many it has, counted without decoding."""
+@dataclass(frozen=True)
+class Timing:
+    """When a stream's pictures are shown.
+
+    Attributes:
+        frames: how many there are.
+        variable: they are not all shown for as long as each other.
+        average: frames a second; None where no picture says when it is shown.
+    """
+
+    frames: int
+    variable: bool
+    average: Fraction | None
+
+
+def timing(container: InputContainer, stream: VideoStream) -> Timing:
+    """Read from the container's index where it lists every picture, else from its packets; nothing is decoded.
+
+    A rate is variable where a picture is further than one and a half ticks from its place on an even grid: containers that
+    count in milliseconds round each time.
+    """
+    entries = [entry.timestamp for entry in stream.index_entries]
+    if stream.frames and len(entries) == stream.frames:
+        times, frames = entries, stream.frames
+    else:
+        container.seek(0)
+        packets = [packet.pts for packet in container.demux(stream) if packet.size]
+        found = sorted(time for time in packets if time is not None)
+        # VP9's hidden reference pictures are packets of their own in some files, a tick before or after the one that is shown.
+        times = found[:1] + [time for before, time in pairwise(found) if not _at_once(time - before, stream)]
+        frames = len(packets) - len(found) + len(times)
+    rate: Any = stream.average_rate
+    known = Fraction(rate.numerator, rate.denominator) if rate else None
+    if len(times) < 3 or times[-1] == times[0]:
+        return Timing(frames, False, known)
+    step = Fraction(times[-1] - times[0], len(times) - 1)
+    uneven = any(abs(time - times[0] - place * step) > Fraction(3, 2) for place, time in enumerate(times))
+    return Timing(frames, uneven, 1 / (step * seconds(1, stream.time_base)) if uneven or known is None else known)
+
+
+def _at_once(ticks: int, stream: VideoStream) -> bool:
+    """Less than a millisecond and a half apart: two pictures of no video that people watch."""
+    return seconds(ticks, stream.time_base) < Fraction(3, 2000)
+
+
+Hdr10 = tuple[MasteringDisplay | None, ContentLight | None]
+"""What is stated of a mastering display and of the light; None for what is not."""
+
+_IN_STREAM = {"hevc", "h264", "av1"}
+"""Codecs whose stream has a place for HDR10 metadata."""
+
+
+def hdr10_metadata(frame: VideoFrame) -> Hdr10:
+    """What a decoded frame says of its mastering display and its light, its stream and its container taken together."""
+    return _hdr10({data.type.name: bytes(data) for data in frame.side_data.values()})
+
+
+def container_hdr10(stream: VideoStream) -> Hdr10:
+    """What the container says: `mdcv` and `clli` boxes, or Matroska's `MasteringMetadata`, `MaxCLL` and `MaxFALL`."""
+    return _hdr10({name.upper(): bytes(data) for name, data in _coded_side_data(stream).items()})
+
+
+def stream_hdr10(container: InputContainer, stream: VideoStream) -> Hdr10:
+    """What the coded pictures say (SEI messages, metadata OBUs), whatever the container says.
+
+    FFmpeg gives a frame what the container says where its own stream is silent. The first picture is therefore decoded by a
+    decoder that knows nothing of the container.
+    """
+    import av
+
+    if stream.codec_context.codec.canonical_name not in _IN_STREAM:
+        return None, None
+    decoder: Any = av.CodecContext.create(stream.codec_context.name, "r")
+    if stream.codec_context.extradata:
+        decoder.extradata = stream.codec_context.extradata
     container.seek(0)
-    return sum(packet.size > 0 for packet in container.demux(stream))
+    try:
+        for packet in container.demux(stream):
+            for frame in decoder.decode(packet):
+                return hdr10_metadata(frame)
+    except av.FFmpegError as error:
+        logger.warning("the stream's metadata cannot be read (%s)", reason(error))
+    return None, None
 
 
-def hdr10_metadata(frame: VideoFrame) -> tuple[MasteringDisplay | None, ContentLight | None]:
-    """What a decoded frame says of its mastering display and its light; None where it says nothing.
+def same_display(one: MasteringDisplay, other: MasteringDisplay) -> bool:
+    """Whether two displays are the same but for the rounding of their coding.
 
-    PyAV gives FFmpeg's structures as bytes: `AVMasteringDisplayMetadata` is ten fractions (red, green, blue, white as x and
-    y, then minimum and maximum luminance in cd/m2) and two flags; `AVContentLightMetadata` is MaxCLL and MaxFALL.
+    Steps of 1/50000 or 1/65536 in a chromaticity, of 1/10000 or 1/16384 cd/m2 in a minimum, of 1/256 cd/m2 in a maximum. H.265,
+    D.3.28; AV1 specification, 6.7.4.
+    """
+    points = zip((*one.primaries, one.white), (*other.primaries, other.white), strict=True)
+    return (
+        all(abs(a - b) <= 1 / CHROMATICITY_STEPS for first, second in points for a, b in zip(first, second, strict=True))
+        and abs(one.min_luminance - other.min_luminance) <= 1 / LUMINANCE_STEPS
+        and abs(one.max_luminance - other.max_luminance) <= 1 / 256
+    )
+
+
+@dataclass(frozen=True)
+class DolbyVision:
+    """What `dvcC` and `dvvC` boxes hold. Dolby Vision Streams Within the ISO Base Media File Format, 3.2.
+
+    Attributes:
+        profile: 5, 7, 8, 10 ...
+        level: 1 to 13, by size and rate of the pictures.
+        compatibility: what the base layer is for other players: 0 nothing, 1 HDR10, 2 SDR, 4 HLG, 6 HDR10 of UHD Blu-ray.
+    """
+
+    profile: int
+    level: int
+    compatibility: int
+
+    def __str__(self) -> str:
+        """As the field writes it: `Dolby Vision profile 8.4`."""
+        return f"Dolby Vision profile {self.profile}" + (f".{self.compatibility}" if self.compatibility else "")
+
+
+def dolby_vision(stream: VideoStream) -> DolbyVision | None:
+    """The container's configuration record; None where it has none."""
+    data = _coded_side_data(stream).get("dovi_conf")
+    if data is None:
+        return None
+    # AVDOVIDecoderConfigurationRecord: a byte each for version (2), profile, level, RPU, enhancement, base, compatibility.
+    _, _, profile, level, _, _, _, compatibility = bytes(data)[:8]
+    return DolbyVision(profile, level, compatibility)
+
+
+_DYNAMIC = {
+    "HDR10+": {"DYNAMIC_HDR_PLUS", "DYNAMIC_HDR10_PLUS"},  # SMPTE ST 2094-40
+    "HDR Vivid": {"DYNAMIC_HDR_VIVID"},  # CUVA 005.1
+}
+"""Kind of dynamic metadata -> FFmpeg's names of it in frames and packets."""
+
+
+def dynamic_metadata(stream: VideoStream, frame: VideoFrame) -> list[str]:
+    """Metadata that change from scene to scene, and that a conversion would lose or, kept, would contradict.
+
+    Args:
+        stream: the video.
+        frame: its first picture.
+
+    Returns:
+        Names for people, such as "Dolby Vision profile 8.4" and "HDR10+"; empty for none.
+    """
+    found = {data.type.name for data in frame.side_data.values()} | {name.upper() for name in _coded_side_data(stream)}
+    record = dolby_vision(stream)
+    names = [str(record)] if record is not None else []
+    if record is None and found & {"DOVI_RPU_BUFFER", "DOVI_METADATA"}:
+        names.append("Dolby Vision, profile not said by the container")
+    return names + [name for name, kinds in _DYNAMIC.items() if kinds & found]
+
+
+def _coded_side_data(stream: VideoStream) -> dict[str, bytes]:
+    """What the container says of a stream, by FFmpeg's names."""
+    return {str(name): data for name, data in stream.codec_context.coded_side_data.items()}
+
+
+def _hdr10(side_data: dict[str, bytes]) -> Hdr10:
+    """FFmpeg's structures, which PyAV gives as bytes.
+
+    `AVMasteringDisplayMetadata` is ten fractions (red, green, blue, white as x and y, then minimum and maximum luminance in
+    cd/m2) and two flags; `AVContentLightMetadata` is MaxCLL and MaxFALL.
     """
     display, light = None, None
-    side_data = {data.type.name: bytes(data) for data in frame.side_data.values()}
-    if data := side_data.get("MASTERING_DISPLAY_METADATA"):
-        numbers = struct.unpack_from("=22i", data)
-        (*points, low, high) = (n / d if d else 0.0 for n, d in zip(numbers[0:20:2], numbers[1:20:2], strict=True))
-        red, green, blue, white = zip(points[0::2], points[1::2], strict=True)
-        if all(numbers[20:]):
-            try:
-                display = MasteringDisplay(primaries=(red, green, blue), white=white, min_luminance=low, max_luminance=high)
-            except InputError as error:
-                logger.warning("the file's metadata make no sense: %s", error)
-    if data := side_data.get("CONTENT_LIGHT_LEVEL"):
-        most, average = struct.unpack_from("=2I", data)
-        light = ContentLight(most, average) if most or average else None
+    try:
+        if data := side_data.get("MASTERING_DISPLAY_METADATA"):
+            numbers = struct.unpack_from("=22i", data)
+            (*points, low, high) = (n / d if d else 0.0 for n, d in zip(numbers[0:20:2], numbers[1:20:2], strict=True))
+            red, green, blue, white = zip(points[0::2], points[1::2], strict=True)
+            if not all(numbers[20:]):
+                raise InputError("mastering_display: no primaries or no possible luminance")
+            display = MasteringDisplay(primaries=(red, green, blue), white=white, min_luminance=low, max_luminance=high)
+    except InputError as error:
+        logger.warning("the file's metadata make no sense: %s", error)
+    try:
+        if data := side_data.get("CONTENT_LIGHT_LEVEL"):
+            most, average = struct.unpack_from("=2I", data)
+            light = ContentLight(most, average) if most or average else None
+    except InputError as error:
+        logger.warning("the file's metadata make no sense: %s", error)
     return display, light
 
 
