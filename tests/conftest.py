@@ -1,8 +1,11 @@
-"""Clips that several test files make."""
+"""Clips and small video files that several test files make."""
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
+import openvino  # noqa: F401  before VapourSynth loads vapoursynth-mlrt-ov, whose own OpenVINO would take its place
 import pytest
 
 
@@ -52,3 +55,65 @@ def bytes_of():
         return [found[n] for n in sorted(found)]
 
     return read
+
+
+@pytest.fixture
+def video_file(tmp_path):
+    """A function that writes a small SDR file with a moving gradient and returns its path."""
+    import av
+
+    def make(
+        name="in.mp4",
+        *,
+        codec="libx264",
+        audio="aac",
+        video=True,
+        size=(64, 48),
+        frames=12,
+        rate=Fraction(24000, 1001),
+        times=None,
+        tags=(1, 1, 1),
+        interlaced=False,
+        rotation=0,
+        aspect=None,
+    ):
+        path = tmp_path / name
+        width, height = size
+        with av.open(str(path), "w") as file:
+            picture = sound = None
+            if video:
+                picture = file.add_stream(codec, rate=rate, options={"flags": "+ildct+ilme"} if interlaced else {})
+                picture.width, picture.height, picture.pix_fmt = width, height, "yuv420p"
+                context = picture.codec_context
+                context.color_primaries, context.color_trc, context.colorspace = tags
+                context.color_range = 1
+                context.time_base = Fraction(1, 1000) if times else 1 / Fraction(rate)
+                if aspect is not None:
+                    context.sample_aspect_ratio = aspect
+                if rotation:
+                    picture.set_display_rotation(rotation)
+            if audio:
+                sound = file.add_stream(audio, rate=44100, layout="mono")
+                sound.bit_rate = 64000
+            for n in range(frames if video else 0):
+                frame = av.VideoFrame(width, height, "yuv420p")
+                for index, plane in enumerate(frame.planes):
+                    samples = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+                    ramp = np.linspace(40, 200, plane.width) + 2 * n if index == 0 else np.full(plane.width, 118 + 4 * index)
+                    samples[:, : plane.width] = ramp.astype(np.uint8)
+                frame.time_base = context.time_base
+                frame.pts = times[n] if times else n
+                file.mux(picture.encode(frame))
+            if picture is not None:
+                file.mux(picture.encode())
+            if sound is not None:
+                length = int(44100 * max(frames / rate, 0.2)) // 1024 * 1024
+                for start in range(0, length, 1024):
+                    wave = 0.4 * np.sin(2 * np.pi * 440 / 44100 * np.arange(start, start + 1024, dtype=np.float32))
+                    block = av.AudioFrame.from_ndarray(wave[None].astype(np.float32), "fltp", "mono")
+                    block.sample_rate, block.pts, block.time_base = 44100, start, Fraction(1, 44100)
+                    file.mux(sound.encode(block))
+                file.mux(sound.encode())
+        return path
+
+    return make

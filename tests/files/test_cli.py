@@ -67,7 +67,9 @@ def test_converts_a_file_to_hdr10(run, video_file, tmp_path):
     assert len(frames) == 24
     assert audio == 1
     assert (frames[0].color_primaries, frames[0].color_trc, frames[0].colorspace) == (9, 16, 9)
-    assert media.hdr10_metadata(frames[0]) == (MasteringDisplay(max_luminance=600), None)
+    display, light = media.hdr10_metadata(frames[0])
+    assert display == MasteringDisplay(max_luminance=600)
+    assert light is not None and f"MaxCLL {light.max}, MaxFALL {light.average} cd/m2" in err
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
 
@@ -261,7 +263,7 @@ def test_info_of_a_result(run, video_file, tmp_path):
     assert "24000/1001 = 23.976 frames/s, 12 frames" in out
     assert "primaries BT.2020, transfer PQ (ST 2084), matrix BT.2020 non-constant, limited range, chroma top-left" in out
     assert "0.0001 to 1000 cd/m2, red (0.6800, 0.3200)" in out
-    assert "MaxCLL and MaxFALL unknown" in out
+    assert re.search(r"light     MaxCLL [1-9]\d*, MaxFALL [1-9]\d* cd/m2", out)
     assert "aac, 44100 Hz, mono" in out
 
 

@@ -103,8 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = next((word for word in arguments if not word.startswith("-")), "")
     try:
         return _run(name, arguments)
-    except KeyboardInterrupt:
-        say(f"{name or 'vs-hdrtv'}: interrupted; nothing was written", sys.stderr)
+    except KeyboardInterrupt as stopped:
+        say(f"{name or 'vs-hdrtv'}: interrupted; {str(stopped) or 'nothing was written'}", sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # `vs-hdrtv info x | head -1`: the reader has what it wanted
         sys.stderr.close()

@@ -38,12 +38,20 @@ class Progress:
         self._clock = clock
         self._terminal = self._stream.isatty()
         self._start = self._shown = clock()
-        self._drawn = 0
+        self._drawn = self._before = 0
+
+    def resume(self, done: int) -> None:
+        """Say that `done` frames were there already: they count as done, not as quick."""
+        self._before = done
 
     @property
     def elapsed(self) -> float:
         """Seconds since the start."""
         return self._clock() - self._start
+
+    def rate(self, done: int) -> float:
+        """Frames a second since the start, `done` being done by now."""
+        return (done - self._before) / max(self.elapsed, 1e-9)
 
     def update(self, done: int, total: int) -> None:
         """Say that `done` of `total` frames are done, if it is time to say so."""
@@ -52,8 +60,8 @@ class Progress:
         if now - self._shown < every and (done < total or not self._terminal):
             return
         self._shown = now
-        rate = done / max(now - self._start, 1e-9)
-        left = duration((total - done) / rate)
+        rate = (done - self._before) / max(now - self._start, 1e-9)
+        left = duration((total - done) / max(rate, 1e-9))
         text = f"{100 * done // total:3d}%  {done}/{total} frames  {rate:.1f} frames/s  {left} left"
         if not self._terminal:
             say(text, self._stream)

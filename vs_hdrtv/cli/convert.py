@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import importlib.metadata
+import logging
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .. import engines, media, video
+from .. import engines, media, output
 from ..errors import InputError
 from ..hdr10 import SIGNALLING
 from .console import Progress, duration, say
@@ -15,33 +19,106 @@ from .console import Progress, duration, say
 if TYPE_CHECKING:
     import vapoursynth as vs
 
+    from ..letterbox import Letterbox
+    from ..output.mux import Written
+
+logger = logging.getLogger(__name__)
+
 NAME = "convert"
+
+
+@dataclass(frozen=True)
+class Option:
+    """An argument of `filters.sdr_to_hdr` that the command line takes by the same name, and hands on where it is given.
+
+    Attributes:
+        name: the argument, `--reference-white` being `reference_white`.
+        type: how its word is read; bool for a switch.
+        metavar: what stands for its value in the help.
+        help: for people.
+    """
+
+    name: str
+    type: type
+    metavar: str | None
+    help: str
+
+
+CONVERSION = (
+    Option("preset", str, None, "what converts: fast, bt2446a, bt2446c, bt2408 (default: fast)"),
+    Option("model", str, "NAME|PATH", "network to use instead of the preset's own"),
+    Option("engine", str, None, "auto, cpu, torch ... (default: auto, CUDA where there is one)"),
+    Option("device", str, None, "the engine's device, for example cuda:1"),
+    Option("peak", float, "CD/M2", "of the mastering display (default: 1000)"),
+    Option("hlg", bool, None, "HLG instead of PQ (HDR10)"),
+    Option("force", bool, None, "convert a file that is tagged HDR as if it were SDR"),
+)
+LOOK = (
+    Option("strength", float, "0..1", "how much of the network's look over a plain BT.2408 mapping (default: 1)"),
+    Option("reference_white", float, "CD/M2", "where SDR white goes (default: 203)"),
+    Option("highlight_gain", float, "FACTOR", "of what is brighter than reference white (default: 1)"),
+    Option("saturation", float, "FACTOR", "of colour (default: 1)"),
+    Option("ceiling", float, "CD/M2", "nothing is brighter (default: the peak)"),
+    Option("shots", Path, "FILE", "text file of other values of these for some frames, counted from 0 in IN"),
+)
+TAGS = (
+    Option("matrix", str, "NAME", "what IN is, whatever it says of itself: 709, 170m, 470bg ..."),
+    Option("range", str, "NAME", "limited or full"),
+    Option("transfer", str, "NAME", "709, 601, srgb ..."),
+    Option("primaries", str, "NAME", "709, 170m, 470bg ..."),
+    Option("chroma_location", str, "NAME", "left, center, top_left ..."),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that `run` reads."""
     parser.add_argument("input", type=Path, metavar="IN", help="SDR video file")
-    parser.add_argument("output", type=Path, metavar="OUT", help=f"HDR file to write ({', '.join(video.CONTAINERS)})")
-    hdr = parser.add_argument_group("conversion")
-    hdr.add_argument("--preset", default="fast", help="what converts: fast, bt2446a, bt2446c, bt2408 (default: fast)")
-    hdr.add_argument("--model", metavar="NAME|PATH", help="network to use instead of the preset's own")
-    hdr.add_argument("--engine", default="auto", help="auto, cpu, torch ... (default: auto, CUDA where there is one)")
-    hdr.add_argument("--device", help="the engine's device, for example cuda:1")
-    hdr.add_argument("--peak", type=float, default=1000.0, help="cd/m2 of the mastering display (default: 1000)")
-    hdr.add_argument("--hlg", action="store_true", help="HLG instead of PQ (HDR10)")
-    hdr.add_argument("--force", action="store_true", help="convert a file that is tagged HDR as if it were SDR")
+    parser.add_argument("output", type=Path, metavar="OUT", help=f"HDR file to write ({', '.join(output.CONTAINERS)})")
+    _add_options(parser, "conversion", CONVERSION)
+    _add_options(parser, "look", LOOK)
     source = parser.add_argument_group("source")
     source.add_argument("--start", type=int, default=0, metavar="N", help="first frame, counted from 0 in IN")
     source.add_argument("--end", type=int, metavar="N", help="frame of IN to stop before (default: its end)")
+    source.add_argument("--track", type=int, metavar="N", help="index of the video stream (default: the first)")
     source.add_argument(
         "--deinterlace",
         action="store_true",
         help="bwdif, doubling the frame rate; top field first where IN does not say",
     )
-    encoder = parser.add_argument_group("encoder (x265)")
-    encoder.add_argument("--crf", type=float, default=18.0, help="quality, 0 (best) to 51 (smallest) (default: 18)")
-    encoder.add_argument("--speed", default="medium", help=f"{video.SPEEDS[0]} to {video.SPEEDS[-1]} (default: medium)")
-    encoder.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+    source.add_argument(
+        "--letterbox",
+        default="none",
+        metavar="auto|none|T,B,L,R",
+        help="black bars, in pixels from each edge, that neither the network nor MaxFALL sees (default: none)",
+    )
+    _add_options(parser, "tags of the source", TAGS)
+    encoder = parser.add_argument_group("output")
+    encoder.add_argument("--encoder", help=f"{', '.join(output.ENCODERS)} (default: the first that OUT may hold)")
+    encoder.add_argument("--crf", type=float, metavar="Q", help=f"quality, low is good: {_qualities()}")
+    encoder.add_argument("--speed", metavar="NAME", help=f"the encoder's preset: {_speeds()}")
+    encoder.add_argument("--format", metavar="NAME", help="samples: yuv420p10 ... (default: the encoder's first)")
+    encoder.add_argument("--overwrite", action="store_true", help="replace OUT, and an unfinished conversion to it")
+    encoder.add_argument("--resume", action="store_true", help="go on with an unfinished conversion to OUT, if there is one")
+
+
+def _add_options(parser: argparse.ArgumentParser, title: str, options: tuple[Option, ...]) -> None:
+    group = parser.add_argument_group(title)
+    for option in options:
+        flag = f"--{option.name.replace('_', '-')}"
+        if option.type is bool:
+            group.add_argument(flag, action="store_true", default=None, help=option.help)
+        else:
+            group.add_argument(flag, type=option.type, metavar=option.metavar, help=option.help)
+
+
+def _qualities() -> str:
+    known = {name: encoder.quality for name, encoder in output.ENCODERS.items()}
+    return "; ".join(f"{name} {q.best:g} to {q.smallest:g}, default {q.default:g}" for name, q in known.items() if q)
+
+
+def _speeds() -> str:
+    known = {name: encoder for name, encoder in output.ENCODERS.items() if encoder.speeds}
+    return "; ".join(f"{name} {e.speeds[0]} to {e.speeds[-1]}, default {e.speed}" for name, e in known.items())
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,61 +131,123 @@ def run(arguments: argparse.Namespace) -> int:
         InputError: an argument or the file does not fit.
         vs.Error: a filter refused, or failed on a frame.
     """
-    media.check_input(arguments.input, NAME)
-    video.check_output(arguments.output, arguments.input, arguments.overwrite, NAME)
-    video.check_quality(arguments.crf, arguments.speed, NAME)
+    media.check_input(arguments.input, NAME, arguments.track)
+    settings = output.choose(
+        arguments.output.suffix, arguments.encoder, arguments.crf, arguments.speed, arguments.format, who=NAME
+    )
+    output.check_output(arguments.output, arguments.input, arguments.overwrite, NAME)
+    options = _given(arguments) | {"format": settings.format}
     # An unknown engine, preset or model shows before a long file is indexed. The engine comes first also because OpenVINO
     # refuses to load once VapourSynth has loaded vapoursynth-mlrt-ov, which brings another build of it.
-    engines.create(arguments.engine, device=arguments.device)
-    _convert(_blank(), arguments)
-    source = media.open_source(arguments.input, NAME)
+    engines.create(arguments.engine or "auto", device=arguments.device)
+    _try(arguments, options)
+    source = media.open_source(arguments.input, NAME, arguments.track)
     start, end = _range(arguments, source.clip.num_frames)
-    _check_source(source.clip.get_frame(start).props, arguments)
-    clip, fields = source.clip, 1
-    if arguments.deinterlace:
-        clip, fields = _deinterlace(clip), 2
+    clip, fields = _upright(source, start, arguments)
+    bars = _letterbox(clip, arguments)
     # The cut comes last: a frame is the same whether it is converted alone or with its neighbours.
-    clip = _convert(clip, arguments)[start * fields : end * fields]
+    hdr = _convert(clip, options | {"letterbox": bars})[start * fields : end * fields]
     if not arguments.hlg:
-        clip = video.with_light_level(clip)
-    audio = video.AudioRange(
-        arguments.input,
+        from ..light import light_level
+
+        hdr = light_level(hdr, bars)
+    written, progress = _write(hdr, arguments, settings, options, bars, source, (start, end))
+    say(_summary(arguments, settings, written, progress.rate(written.frames)), sys.stderr)
+    return 0
+
+
+def _write(
+    clip: vs.VideoNode,
+    arguments: argparse.Namespace,
+    settings: output.Settings,
+    options: dict[str, Any],
+    bars: Letterbox | None,
+    source: media.Source,
+    cut: tuple[int, int],
+) -> tuple[Written, Progress]:
+    from ..output.companions import Excerpt
+
+    start, end = cut
+    excerpt = Excerpt(
+        source.path,
         start=media.frame_time(source, start),
+        track=source.track,
         from_the_start=start == 0,
         to_the_end=end == source.clip.num_frames,
     )
     progress = Progress()
     try:
-        written = video.encode(
-            clip, arguments.output, crf=arguments.crf, speed=arguments.speed, audio=audio, progress=progress.update
+        written = output.write(
+            clip,
+            arguments.output,
+            settings,
+            excerpt=excerpt,
+            job=_job(arguments, options, bars, source, cut),
+            resume=arguments.resume,
+            overwrite=arguments.overwrite,
+            progress=progress.update,
+            resumed=progress.resume,
+            who=NAME,
         )
     finally:
         progress.close()
-    say(_summary(arguments, written, progress.elapsed), sys.stderr)
-    return 0
+    return written, progress
 
 
-def _convert(clip: vs.VideoNode, arguments: argparse.Namespace) -> vs.VideoNode:
+def _job(
+    arguments: argparse.Namespace, options: dict[str, Any], bars: Letterbox | None, source: media.Source, cut: tuple[int, int]
+) -> dict[str, Any]:
+    """All that decides the pixels: an unfinished conversion goes on only with the same."""
+    from .. import weights
+    from ..filters import PRESETS
+
+    there = arguments.input.stat()
+    network = arguments.model or PRESETS[arguments.preset or "fast"].model
+    shots = {"shots": hashlib.sha256(arguments.shots.read_bytes()).hexdigest()} if arguments.shots is not None else {}
+    engine = engines.create(arguments.engine or "auto", device=arguments.device)
+    return {
+        "version": importlib.metadata.version("vs-hdrtv"),
+        "source": {
+            "path": str(arguments.input.resolve()),
+            "size": there.st_size,
+            "modified": there.st_mtime_ns,
+            "track": source.track,
+            "frames": list(cut),
+            "deinterlaced": arguments.deinterlace,
+        },
+        "arguments": options | shots | {"letterbox": str(bars or "none")},
+        "engine": f"{engine.name} {engine.device}",
+        "weights": weights.find(network).safetensors_sha256 if network is not None else None,
+    }
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of the filters that were given; the others keep the filters' defaults."""
+    options = {option.name: getattr(arguments, option.name) for option in (*CONVERSION, *LOOK, *TAGS)}
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _convert(clip: vs.VideoNode, options: dict[str, Any]) -> vs.VideoNode:
     from ..filters import sdr_to_hdr
 
-    return sdr_to_hdr(
-        clip,
-        arguments.preset,
-        model=arguments.model,
-        engine=arguments.engine,
-        device=arguments.device,
-        peak=arguments.peak,
-        hlg=arguments.hlg,
-        force=arguments.force,
-    )
+    return sdr_to_hdr(clip, **options)
 
 
-def _blank() -> vs.VideoNode:
-    """A small SDR clip to try the arguments on."""
+def _try(arguments: argparse.Namespace, options: dict[str, Any]) -> None:
+    """The arguments on a small SDR clip, without those that need the real one."""
     import vapoursynth as vs
 
+    from ..letterbox import Letterbox
+
     blank = vs.core.std.BlankClip(width=64, height=64, format=vs.YUV420P8, length=1)
-    return blank.std.SetFrameProps(_Matrix=1, _Transfer=1, _Primaries=1, _Range=0, _FieldBased=0)
+    tagged = blank.std.SetFrameProps(_Matrix=1, _Transfer=1, _Primaries=1, _Range=0, _FieldBased=0)
+    _convert(tagged, {name: value for name, value in options.items() if name != "shots"})
+    if arguments.letterbox not in ("auto", "none"):
+        Letterbox.parse(arguments.letterbox)
+    if arguments.shots is not None:
+        from .. import shots
+
+        shots.read(arguments.shots)
 
 
 def _range(arguments: argparse.Namespace, frames: int) -> tuple[int, int]:
@@ -122,13 +261,31 @@ def _range(arguments: argparse.Namespace, frames: int) -> tuple[int, int]:
     return start, end
 
 
-def _check_source(properties: vs.FrameProps, arguments: argparse.Namespace) -> None:
-    """The two kinds of source that the filters refuse, said in the command line's own words."""
+def _upright(source: media.Source, start: int, arguments: argparse.Namespace) -> tuple[vs.VideoNode, int]:
+    """The source as whole pictures, and how many of them one of its frames makes.
+
+    Raises:
+        InputError: it is interlaced and nobody said what to do, or HDR already.
+    """
+    clip, path = source.clip, arguments.input
+    if clip.format is None or not clip.width or not clip.height:
+        raise InputError(f"{NAME}: {path} changes its size or format midway; cut it into parts that are alike")
+    properties = clip.get_frame(start).props
     if properties.get("_FieldBased", 0) and not arguments.deinterlace:
-        raise InputError(f"{NAME}: {arguments.input} is interlaced; add --deinterlace")
+        raise InputError(f"{NAME}: {path} is interlaced; add --deinterlace")
     for kind, signalling in SIGNALLING.items():
-        if properties.get("_Transfer") == signalling.transfer and not arguments.force:
-            raise InputError(f"{NAME}: {arguments.input} is HDR already ({kind.upper()}); --force converts it as if it were SDR")
+        transfer = properties.get("_Transfer") if arguments.transfer is None else None
+        if transfer == signalling.transfer and not arguments.force:
+            raise InputError(f"{NAME}: {path} is HDR already ({kind.upper()}); --force converts it as if it were SDR")
+    if arguments.deinterlace:
+        return _deinterlace(clip), 2
+    from ..scan import recognise
+
+    found = recognise(clip)
+    if found.kind != "progressive":
+        advice = "--deinterlace makes whole pictures of it" if found.kind == "interlaced" else found.advice
+        logger.warning("%s looks %s though it is not tagged so (%s); %s", path, found.kind, found.evidence, advice)
+    return clip, 1
 
 
 def _deinterlace(clip: vs.VideoNode) -> vs.VideoNode:
@@ -139,13 +296,37 @@ def _deinterlace(clip: vs.VideoNode) -> vs.VideoNode:
     return vs.core.bwdif.Bwdif(clip, field=3)  # 3: a frame for each field, top first unless the frame says otherwise
 
 
-def _summary(arguments: argparse.Namespace, written: video.Encoded, elapsed: float) -> str:
+def _letterbox(clip: vs.VideoNode, arguments: argparse.Namespace) -> Letterbox | None:
+    """The black bars, found once, for the conversion and for the light alike."""
+    from ..arguments import read_letterbox, retag
+
+    if arguments.letterbox == "none":
+        return None
+    said = arguments
+    tagged = retag(NAME, clip, said.matrix, said.transfer, said.primaries, said.range, said.chroma_location)
+    bars = read_letterbox(NAME, tagged, arguments.letterbox, bool(arguments.force))
+    if arguments.letterbox == "auto":
+        say(f"{NAME}: {f'black bars of {bars} pixels (top, bottom, left, right)' if bars else 'no black bars'}", sys.stderr)
+    return bars
+
+
+def _summary(arguments: argparse.Namespace, settings: output.Settings, written: Written, rate: float) -> str:
     parts = [
         f"{arguments.output}: {written.frames} frames ({duration(float(written.duration))})",
-        f"HEVC Main 10 {'HLG' if arguments.hlg else 'HDR10'}",
-        f"{written.audio} audio stream{'s' * (written.audio != 1)}",
-        f"{written.frames / max(elapsed, 1e-9):.1f} frames/s",
+        f"{settings.title} {'HLG' if arguments.hlg else 'HDR10'}",
+        *(f"{number} {_plural(kind, number)}" for kind, number in _counts(written)),
+        f"{rate:.1f} frames/s",
     ]
     if written.light is not None:
-        parts.append(f"measured MaxCLL {written.light.max}, MaxFALL {written.light.average} cd/m2 (not in the file yet)")
+        parts.append(f"MaxCLL {written.light.max}, MaxFALL {written.light.average} cd/m2")
     return ", ".join(parts)
+
+
+def _counts(written: Written) -> list[tuple[str, int]]:
+    kinds = ("audio", "subtitle", "attachment", "chapter")
+    return [(kind, written.counts[kind]) for kind in kinds if written.counts[kind] or kind == "audio"]
+
+
+def _plural(kind: str, number: int) -> str:
+    word = f"{kind} stream" if kind in ("audio", "subtitle") else kind
+    return f"{word}{'s' * (number != 1)}"

@@ -7,6 +7,7 @@ renamed at the end.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ def write(
     overwrite: bool = False,
     segment_frames: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    resumed: Callable[[int], None] | None = None,
     who: str = "encode",
 ) -> Written:
     """Encode a clip and write it to a file, with what goes beside it.
@@ -43,7 +45,7 @@ def write(
     computed at a time and encoded in order.
 
     Args:
-        clip: PQ or HLG, packed as `settings.encoder.format`.
+        clip: PQ or HLG, packed as `settings.format`.
         output: file to write; the container goes by its suffix.
         settings: the encoder, from `choose`.
         excerpt: what to copy beside the video.
@@ -51,7 +53,8 @@ def write(
         resume: go on with what an interrupted conversion left in NAME.partial; without any, start.
         overwrite: throw away what it left, where `resume` is not said.
         segment_frames: frames of a segment; `segments.SEGMENT_FRAMES` by default.
-        progress: called after each frame with frames done and frames in all; first with what was done before.
+        progress: called after each frame with frames done and frames in all.
+        resumed: called first with the frames that were done before.
         who: the command on whose behalf, which a message starts with.
 
     Returns:
@@ -70,7 +73,7 @@ def write(
     grid = segments.Grid(clip.num_frames, segment_frames or segments.SEGMENT_FRAMES)
     record = {
         "job": dict(job or {}),
-        "encoder": {"name": settings.name, "quality": settings.quality, "speed": settings.speed, "library": av.__version__},
+        "encoder": {**asdict(settings), "library": av.__version__},
         "clip": {"width": clip.width, "height": clip.height, "frames": clip.num_frames, "segment": grid.length},
     }
     unfinished = Unfinished(output, record, who)
@@ -78,7 +81,7 @@ def write(
         with unfinished.open(resume, overwrite) as folder:
             store = segments.Store(folder)
             try:
-                parts = segments.encode_missing(clip, store, settings, grid, progress)
+                parts = segments.encode_missing(clip, store, settings, grid, progress, resumed)
                 whole = folder / f"whole{output.suffix}"
                 written = mux.mux(parts, store, settings, whole, Fraction(clip.fps), excerpt)
                 whole.replace(output)
@@ -106,11 +109,11 @@ def _check_clip(clip: vs.VideoNode, settings: Settings) -> None:
     import vapoursynth as vs
 
     encoder = settings.encoder
-    wanted = getattr(vs, encoder.format.upper())
+    wanted = getattr(vs, settings.format.upper())
     if clip.format is None or not clip.width or not clip.height:
         raise InputError("encode: the clip's format or size changes; cut it into parts that are alike")
     if clip.format.id != wanted:
-        raise InputError(f"encode: clip is {clip.format.name}; pack it first with to_hdr10 or to_hlg, format={encoder.format!r}")
+        raise InputError(f"encode: clip is {clip.format.name}; pack it first with to_hdr10 or to_hlg, format={settings.format!r}")
     if clip.width < encoder.smallest[0] or clip.height < encoder.smallest[1]:
         size, least = f"{clip.width}x{clip.height}", "x".join(map(str, encoder.smallest))
         raise InputError(f"encode: clip is {size}; {settings.name} wants at least {least}, enlarge it first")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -66,12 +66,14 @@ class Look:
         signalling: colour.
         display: mastering display; None leaves it out.
         light: content light level where it is known before encoding.
+        format: packing of the clip, a key of `Encoder.formats`.
         frames: length of the whole clip.
     """
 
     signalling: Signalling
     display: MasteringDisplay | None
     light: ContentLight | None
+    format: str
     frames: int
 
 
@@ -83,8 +85,8 @@ class Encoder:
         codec: FFmpeg's name of the encoder.
         title: what the stream is, for people.
         tags: suffixes of the files that it may go into, and the code it goes by inside; None for the container's own choice.
-        format: packing of the clip, a value of `format=` of the filters.
-        pixel_format: FFmpeg's name of the same samples.
+        formats: packings that it takes, values of `format=` of the filters, with FFmpeg's name of the same samples; the first is
+            the default.
         quality: None where it is fixed.
         speeds: presets, fastest first; empty where there is no choice.
         speed: the default one.
@@ -97,8 +99,7 @@ class Encoder:
     codec: str
     title: str
     tags: Mapping[str, str | None]
-    format: str = "yuv420p10"
-    pixel_format: str = "yuv420p10le"
+    formats: Mapping[str, str] = field(default_factory=lambda: {"yuv420p10": "yuv420p10le"})
     quality: Quality | None = None
     speeds: tuple[str, ...] = ()
     speed: str = ""
@@ -111,6 +112,10 @@ class Encoder:
 def _x265(look: Look) -> dict[str, str]:
     params = x265_params(look.signalling, look.display, look.light)
     params["log-level"] = "none"
+    if not look.format.startswith("yuv420"):
+        del params["chromaloc"]  # of 4:2:0 alone (H.265, E.3.1)
+    if look.format != "yuv420p10":
+        params.pop("hdr10-opt", None)
     if look.frames <= REORDER_FRAMES:
         params["bframes"] = "0"
     return {"x265-params": ":".join(f"{name}={value}" for name, value in params.items())}
@@ -118,6 +123,10 @@ def _x265(look: Look) -> dict[str, str]:
 
 def _nvenc(look: Look) -> dict[str, str]:
     return {"bf": "0"} if look.frames <= REORDER_FRAMES else {}
+
+
+def _planar(*formats: str) -> dict[str, str]:
+    return {name: f"{name}le" for name in formats}
 
 
 # Apple's players open HEVC in MP4 as hvc1 only.
@@ -129,8 +138,9 @@ _NVENC_SPEEDS = tuple(f"p{number}" for number in range(1, 8))
 ENCODERS: dict[str, Encoder] = {
     "x265": Encoder(
         codec="libx265",
-        title="HEVC Main 10",
+        title="HEVC",
         tags=_HEVC,
+        formats=_planar("yuv420p10", "yuv422p10", "yuv444p10", "yuv420p12", "yuv422p12", "yuv444p12"),
         quality=Quality("crf", 0, 51, 18),
         speeds=(
             *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
@@ -144,7 +154,7 @@ ENCODERS: dict[str, Encoder] = {
     ),
     "svt-av1": Encoder(
         codec="libsvtav1",
-        title="AV1 Main, 10 bit",
+        title="AV1",
         tags=_AV1,
         quality=Quality("crf", 0, 63, 24),
         speeds=tuple(str(number) for number in range(13, -1, -1)),
@@ -153,9 +163,9 @@ ENCODERS: dict[str, Encoder] = {
     ),
     "nvenc-hevc": Encoder(
         codec="hevc_nvenc",
-        title="HEVC Main 10",
+        title="HEVC",
         tags=_HEVC,
-        pixel_format="p010le",
+        formats={"yuv420p10": "p010le"},
         quality=Quality("cq", 1, 51, 20),
         speeds=_NVENC_SPEEDS,
         speed="p5",
@@ -166,9 +176,9 @@ ENCODERS: dict[str, Encoder] = {
     ),
     "nvenc-av1": Encoder(
         codec="av1_nvenc",
-        title="AV1 Main, 10 bit",
+        title="AV1",
         tags=_AV1,
-        pixel_format="p010le",
+        formats={"yuv420p10": "p010le"},
         quality=Quality("cq", 1, 63, 28),
         speeds=_NVENC_SPEEDS,
         speed="p5",
@@ -181,16 +191,14 @@ ENCODERS: dict[str, Encoder] = {
         codec="prores_ks",
         title="ProRes 422 HQ",
         tags={".mov": "apch", ".mkv": None},
-        format="yuv422p10",
-        pixel_format="yuv422p10le",
+        formats={"yuv422p10": "yuv422p10le"},
         options={"profile": "hq", "vendor": "apl0"},  # Final Cut Pro asks for Apple's own vendor code
     ),
     "ffv1": Encoder(
         codec="ffv1",
         title="FFV1 (lossless)",
         tags={".mkv": None},
-        format="yuv444p10",
-        pixel_format="yuv444p10le",
+        formats=_planar("yuv444p10", "yuv422p10", "yuv420p10", "yuv444p12", "yuv422p12", "yuv420p12"),
         # Version 3, checksums and every frame for itself, as archives want it (RFC 9043, section 4.3). The number of slices is
         # stated because FFmpeg takes it from the number of threads otherwise, and the bytes with it.
         options={"level": "3", "slices": "16", "slicecrc": "1", "g": "1"},
@@ -207,16 +215,28 @@ class Settings:
         name: key of `ENCODERS`.
         quality: value of its quality option; None where it has none.
         speed: one of its speeds; empty where it has none.
+        format: packing of the clip.
     """
 
     name: str
     quality: float | None
     speed: str
+    format: str
 
     @property
     def encoder(self) -> Encoder:
         """The encoder's entry."""
         return ENCODERS[self.name]
+
+    @property
+    def pixel_format(self) -> str:
+        """FFmpeg's name of the samples."""
+        return self.encoder.formats[self.format]
+
+    @property
+    def title(self) -> str:
+        """What the stream is, for people: `HEVC yuv420p10`."""
+        return f"{self.encoder.title} {self.format}"
 
     def options(self, look: Look) -> dict[str, str]:
         """FFmpeg options."""
@@ -232,7 +252,14 @@ class Settings:
         return f"{self.name}{quality}{f', speed {self.speed}' if self.speed else ''}"
 
 
-def choose(suffix: str, name: str | None, quality: float | None, speed: str | None, who: str) -> Settings:
+def choose(
+    suffix: str,
+    name: str | None = None,
+    quality: float | None = None,
+    speed: str | None = None,
+    packing: str | None = None,
+    who: str = "encode",
+) -> Settings:
     """Find out before any work whether an encoder takes these.
 
     Args:
@@ -240,6 +267,7 @@ def choose(suffix: str, name: str | None, quality: float | None, speed: str | No
         name: key of `ENCODERS`; None for the first that goes into such a file.
         quality: None for the encoder's default.
         speed: None for the encoder's default.
+        packing: None for the encoder's default.
         who: the command on whose behalf, which a message starts with.
 
     Raises:
@@ -257,9 +285,13 @@ def choose(suffix: str, name: str | None, quality: float | None, speed: str | No
         raise InputError(
             f"{who}: {suffix} cannot hold what {name} makes; write {' or '.join(encoder.tags)}, or choose {', '.join(fitting)}"
         )
+    packing = packing or next(iter(encoder.formats))
+    if packing not in encoder.formats:
+        raise InputError(f"{who}: format is {packing!r}; {name} takes {', '.join(encoder.formats)}")
+    settings = Settings(name, _quality(name, encoder, quality, who), _speed(name, encoder, speed, who), packing)
     if encoder.device is not None:
-        _check_device(name, encoder, who)
-    return Settings(name, _quality(name, encoder, quality, who), _speed(name, encoder, speed, who))
+        _check_device(settings, who)
+    return settings
 
 
 def _quality(name: str, encoder: Encoder, value: float | None, who: str) -> float | None:
@@ -285,19 +317,20 @@ def _speed(name: str, encoder: Encoder, value: str | None, who: str) -> str:
     return value
 
 
-def _check_device(name: str, encoder: Encoder, who: str) -> None:
+def _check_device(settings: Settings, who: str) -> None:
     """Open the encoder once: FFmpeg has no other way to ask whether the device is there."""
     import av
 
     av.logging.set_level(av.logging.PANIC)
+    encoder = settings.encoder
     try:
         context: Any = av.CodecContext.create(encoder.codec, "w")
         context.width, context.height = (max(side, 256) for side in encoder.smallest)
-        context.pix_fmt, context.time_base, context.framerate = encoder.pixel_format, Fraction(1, 25), Fraction(25)
+        context.pix_fmt, context.time_base, context.framerate = settings.pixel_format, Fraction(1, 25), Fraction(25)
         context.open()
     except (av.FFmpegError, ValueError) as error:
         raise InputError(
-            f"{who}: {name} needs {encoder.device}, and none answers ({reason(error)}); choose another --encoder"
+            f"{who}: {settings.name} needs {encoder.device}, and none answers ({reason(error)}); choose another --encoder"
         ) from None
 
 

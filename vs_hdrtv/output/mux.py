@@ -149,7 +149,7 @@ def _add_video(file: Any, full: Any, settings: Settings, facts: Facts, suffix: s
     """
     with av.open(io.BytesIO(), "w", format=CONTAINERS[suffix].format) as scratch:
         tagged: Any = scratch.add_stream_from_template(full, opaque=True)
-        set_facts(tagged.codec_context, facts, settings.encoder.pixel_format)
+        set_facts(tagged.codec_context, facts, settings.pixel_format)
         if (tag := settings.encoder.tags[suffix]) is not None:
             tagged.codec_context.codec_tag = tag
         scratch.start_encoding()

@@ -149,7 +149,12 @@ class Store:
 
 
 def encode_missing(
-    clip: vs.VideoNode, store: Store, settings: Settings, grid: Grid, progress: Callable[[int, int], None] | None = None
+    clip: vs.VideoNode,
+    store: Store,
+    settings: Settings,
+    grid: Grid,
+    progress: Callable[[int, int], None] | None = None,
+    resumed: Callable[[int], None] | None = None,
 ) -> list[Segment]:
     """Encode the segments that are not there yet.
 
@@ -158,7 +163,8 @@ def encode_missing(
         store: where finished segments lie.
         settings: the encoder.
         grid: where the clip is cut.
-        progress: called after each frame with frames done and frames in all; first with what was there.
+        progress: called after each frame with frames done and frames in all.
+        resumed: called first with the frames that were done before.
 
     Returns:
         All segments, in order.
@@ -171,8 +177,8 @@ def encode_missing(
     pieces = grid.pieces()
     found = {piece: store.load(*piece) for piece in pieces}
     done = sum(end - start for (start, end), segment in found.items() if segment is not None)
-    if progress is not None and done:
-        progress(done, grid.frames)
+    if resumed is not None:
+        resumed(done)
     for missing, run in groupby(pieces, lambda piece: found[piece] is None):
         if not missing:
             continue
@@ -181,8 +187,7 @@ def encode_missing(
         with closing(clip[run_pieces[0][0] : run_pieces[-1][1]].frames(close=True)) as frames:
             for piece in run_pieces:
                 encoder = _Run(store, settings, clip, piece)
-                for frame in encoder.encode(frames):
-                    del frame
+                for _ in encoder.encode(frames):
                     done += 1
                     if progress is not None:
                         progress(done, grid.frames)
@@ -223,7 +228,7 @@ class _Run:
                 for number, frame in enumerate(chain([first], _some(frames, self._end - self._start - 1))):
                     if (frame.width, frame.height) != (facts.width, facts.height):
                         raise InputError(f"encode: frame {self._start + number} is {frame.width}x{frame.height}, not as before")
-                    picture = to_av(frame, facts.signalling, self._settings.encoder.pixel_format)
+                    picture = to_av(frame, facts.signalling, self._settings.pixel_format)
                     picture.pts, picture.time_base = number, stream.codec_context.time_base
                     self._write(file, stream.encode(picture))
                     durations.append(duration(frame, self._rate))
@@ -276,9 +281,9 @@ def add_encoder(file: Any, settings: Settings, facts: Facts, rate: Fraction, fra
         frames: length of the whole clip.
     """
     rate = rate or NOMINAL_RATE
-    options = settings.options(Look(facts.signalling, facts.display, facts.light, frames))
+    options = settings.options(Look(facts.signalling, facts.display, facts.light, settings.format, frames))
     stream = file.add_stream(settings.encoder.codec, rate=rate, options=options)
-    set_facts(stream.codec_context, facts, settings.encoder.pixel_format)
+    set_facts(stream.codec_context, facts, settings.pixel_format)
     stream.codec_context.time_base = 1 / rate
     return stream
 
