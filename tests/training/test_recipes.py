@@ -16,6 +16,8 @@ after = ""
 phases = [{ size = 64, batch = 8, steps = 10 }, { size = 128, batch = 4, steps = 5 }]
 dropout = 0.0
 bars = 0.2
+look = 1.0
+ictcp = 0.0
 warmup = 2
 learning_rate = 1e-3
 clip = 1.0

@@ -122,6 +122,40 @@ def log_sigmoid(light: Light, rng: np.random.Generator) -> Light:
     return out
 
 
+def film_print(light: Light, rng: np.random.Generator) -> Light:
+    """Negative and print: an S-curve of density over log exposure by channel, each with its own contrast, and dye crosstalk."""
+    mix = rng.uniform(0.0, 0.08)
+    light = (1 - 3 * mix) * light + mix * light.sum(axis=-3, keepdims=True)
+    contrast = rng.uniform(1.1, 1.7)
+    stops = np.log2(np.maximum(light, 1e-7) / 0.18)
+    top = rng.uniform(2.0, 3.2)
+    # A logistic curve whose slope at mid-grey is `contrast` stops a stop and whose top is `top` stops above it.
+    floor = -9.0
+    rise = (top - floor) / (1 + np.exp(-(4 * contrast / (top - floor)) * stops + np.log((top - 0.0) / (0.0 - floor))))
+    out: Light = np.clip(0.18 * 2.0 ** (floor + rise) - 0.18 * 2.0**floor, 0, None)
+    return np.clip(out / (0.18 * 2.0**top), 0, 1) ** rng.uniform(0.85, 1.0)
+
+
+def local_tone_map(light: Light, rng: np.random.Generator) -> Light:
+    """Base and detail (Durand and Dorsey 2002), as phones render SDR beside a gain map: the base compressed, detail kept.
+
+    The base is the log luminance after an edge-preserving filter; compression turns about mid-grey.
+    """
+    import cv2
+
+    y = np.maximum(luminance(light, "bt709"), 1e-6)
+    stops = np.log2(y / 0.18)[0].astype(np.float32)  # (H, W)
+    sigma = max(1.0, min(stops.shape) * rng.uniform(0.03, 0.12))
+    base = cv2.bilateralFilter(np.clip(stops, -10, 8), d=min(2 * int(sigma) + 1, 25), sigmaColor=1.5, sigmaSpace=sigma)
+    compression, boost = rng.uniform(0.55, 0.85), rng.uniform(1.0, 1.15)
+    mapped = 0.18 * 2.0 ** np.asarray(compression * base + boost * (stops - base), np.float64)[None]
+    vibrance = rng.uniform(0.9, 1.15)
+    k = rng.uniform(1.0, 1.6)
+    scaled = 0.18 * np.maximum(y + vibrance * (light - y), 0) / y * (mapped / 0.18)
+    shown: Light = np.clip((1 - np.exp(-k * scaled)) / (1 - np.exp(-k * rng.uniform(1.5, 4.0))), 0, 1)
+    return shown
+
+
 def bt2446a(light: Light, rng: np.random.Generator) -> Light:
     """BT.2446-1 method A from a 1000 cd/m2 master."""
     return np.asarray(bt1886_eotf(bt2446a_to_sdr(_master(light), 1000.0)))
@@ -173,6 +207,8 @@ SEEN: dict[str, Operator] = {
     "logarithmic": logarithmic,
     "toe_line_shoulder": toe_line_shoulder,
     "log_sigmoid": log_sigmoid,
+    "film_print": film_print,
+    "local_tone_map": local_tone_map,
 }
 ANALYTIC: dict[str, Operator] = {"bt2446a": bt2446a, "bt2446c": bt2446c}
 UNSEEN: dict[str, Operator] = {"hable": hable, "bt2390_gamut_mapped": bt2390_gamut_mapped}

@@ -31,6 +31,8 @@ class Recipe:
         phases: one after another.
         dropout: of the network's condition.
         bars: share of pairs with black bars.
+        look: strength of the random grade on the SDR side (`pairs.make_pair`).
+        ictcp: weight of the colour difference in ICtCp beside L1.
         warmup: steps over which the rate rises to its peak.
         learning_rate: Adam's peak; it falls to 1 % by half a cosine.
         clip: largest norm of the gradient.
@@ -45,6 +47,8 @@ class Recipe:
     phases: tuple[Phase, ...]
     dropout: float
     bars: float
+    look: float
+    ictcp: float
     warmup: int
     learning_rate: float
     clip: float

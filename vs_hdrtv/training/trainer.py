@@ -18,7 +18,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
 from ..networks.blocks import compile_for_training
-from . import pairs, scenes
+from . import losses, pairs, scenes
 from .recipes import Recipe
 
 logger = logging.getLogger(__name__)
@@ -46,17 +46,17 @@ def make_batch(pictures: list[scenes.Picture], recipe: Recipe, step: int) -> lis
     """The pairs of one step of a recipe."""
     phase = recipe.phase(step)
     return [
-        _make_pair(pictures, phase.size, recipe.bars, np.random.default_rng((recipe.seed, step, item)))
+        _make_pair(pictures, phase.size, recipe, np.random.default_rng((recipe.seed, step, item)))
         for item in range(phase.batch)
     ]
 
 
-def _make_pair(pictures: list[scenes.Picture], size: int, bars: float, rng: np.random.Generator) -> pairs.Pair:
+def _make_pair(pictures: list[scenes.Picture], size: int, recipe: Recipe, rng: np.random.Generator) -> pairs.Pair:
     while True:
         view = scenes.random_view(pictures[rng.integers(len(pictures))], size, rng)
         if view.max() > 0:  # a black view teaches nothing: draw again
-            pair = pairs.make_pair(view, rng)
-            return pairs.with_bars(pair, rng) if bars and rng.random() < bars else pair
+            pair = pairs.make_pair(view, rng, look=recipe.look)
+            return pairs.with_bars(pair, rng) if recipe.bars and rng.random() < recipe.bars else pair
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -104,7 +104,9 @@ def train(network: nn.Module, recipe: Recipe, data: Path, output: Path, *, compi
         torch.manual_seed(recipe.seed * 1_000_003 + step)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step)
-        loss = functional.l1_loss(network(sdr), hdr)
+        result = network(sdr)
+        l1 = functional.l1_loss(result, hdr)
+        loss = l1 + recipe.ictcp * losses.ictcp_difference(result, hdr) if recipe.ictcp else l1
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
@@ -113,7 +115,7 @@ def train(network: nn.Module, recipe: Recipe, data: Path, output: Path, *, compi
         decay = min(recipe.average, (1 + step) / (10 + step))
         for name, value in network.state_dict().items():
             average[name].lerp_(value.detach(), 1 - decay)
-        total, count = total + float(loss.detach()), count + 1
+        total, count = total + float(l1.detach()), count + 1
         if step % recipe.report == 0 or step == recipe.steps:
             rate = (step - first) / (time.monotonic() - start)
             left = (recipe.steps - step) / rate / 60
