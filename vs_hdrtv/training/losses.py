@@ -18,5 +18,5 @@ def ictcp_difference(result: Tensor, target: Tensor) -> Tensor:
     """Mean of `sqrt(dI^2 + dT^2 + dP^2)`, T being half of Ct: dE_ITP without its factor of 720. BT.2124-0, section 1."""
     one, other = (pq_to_ictcp(torch.clamp(picture, DARKEST, 1.0)) for picture in (result, target))
     weights = torch.tensor([1.0, 0.5, 1.0], dtype=result.dtype, device=result.device).reshape(1, 3, 1, 1)
-    squares = ((one - other) * weights).square().sum(dim=1)  # (N, H, W)
+    squares: Tensor = ((one - other) * weights).square().sum(dim=1)  # (N, H, W)
     return (squares + _SMALLEST).sqrt().mean()

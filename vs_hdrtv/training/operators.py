@@ -132,8 +132,9 @@ def film_print(light: Light, rng: np.random.Generator) -> Light:
     # A logistic curve whose slope at mid-grey is `contrast` stops a stop and whose top is `top` stops above it.
     floor = -9.0
     rise = (top - floor) / (1 + np.exp(-(4 * contrast / (top - floor)) * stops + np.log((top - 0.0) / (0.0 - floor))))
-    out: Light = np.clip(0.18 * 2.0 ** (floor + rise) - 0.18 * 2.0**floor, 0, None)
-    return np.clip(out / (0.18 * 2.0**top), 0, 1) ** rng.uniform(0.85, 1.0)
+    out = np.clip(0.18 * 2.0 ** (floor + rise) - 0.18 * 2.0**floor, 0, None)
+    shown: Light = np.clip(out / (0.18 * 2.0**top), 0, 1) ** rng.uniform(0.85, 1.0)
+    return shown
 
 
 def local_tone_map(light: Light, rng: np.random.Generator) -> Light:
