@@ -17,6 +17,9 @@ IRAP = range(16, 24)
 VCL = range(32)
 """`nal_unit_type` of slices. H.265, table 7-1."""
 
+PARAMETER_SETS = range(32, 35)
+"""`nal_unit_type` of video, sequence and picture parameter sets. H.265, table 7-1."""
+
 PREFIX_SEI, SUFFIX_SEI = 39, 40
 
 _START_CODE = b"\0\0\0\1"
@@ -49,8 +52,7 @@ class Framing:
         """What a stream's extradata say: hvcC begins with its version 1, annex B with zeros. None at all means annex B."""
         if not extradata.startswith(b"\1"):
             return cls()
-        if len(extradata) <= _HVCC_HEADER:
-            raise InputError(f"stamp: hvcC of {len(extradata)} bytes is cut off; encode again")
+        _check_configuration(extradata, len(extradata))
         return cls((extradata[_HVCC_HEADER - 1] & 3) + 1)
 
     def split(self, data: bytes) -> list[bytes]:
@@ -152,6 +154,27 @@ def configuration_without(record: bytes, kinds: frozenset[int]) -> bytes:
     Raises:
         InputError: it is cut off.
     """
+    arrays, rest = _arrays(record)
+    kept = [(head, count, without(units, kinds)) for head, count, units in arrays]
+    kept = [(head, count, units) for head, count, units in kept if units or not count]
+    written = (
+        head + len(units).to_bytes(2) + b"".join(len(unit).to_bytes(2) + unit for unit in units) for head, _, units in kept
+    )
+    return record[:_HVCC_HEADER] + bytes((len(kept),)) + b"".join(written) + rest
+
+
+def parameter_sets(record: bytes) -> frozenset[bytes]:
+    """The parameter sets that an hvcC holds. ISO/IEC 14496-15, 8.3.2.1.
+
+    Raises:
+        InputError: it is cut off.
+    """
+    return frozenset(unit for _, _, units in _arrays(record)[0] for unit in units if nal_type(unit) in PARAMETER_SETS)
+
+
+def _arrays(record: bytes) -> tuple[list[tuple[bytes, int, list[bytes]]], bytes]:
+    """First byte, number and content of each array of NAL units in an hvcC; and what follows the arrays."""
+    _check_configuration(record, len(record))
     arrays, position = [], _HVCC_HEADER + 1
     for _ in range(record[_HVCC_HEADER]):
         head, count = record[position : position + 1], int.from_bytes(record[position + 1 : position + 3])
@@ -161,12 +184,15 @@ def configuration_without(record: bytes, kinds: frozenset[int]) -> bytes:
             size = int.from_bytes(record[position : position + 2])
             units.append(record[position + 2 : position + 2 + size])
             position += 2 + size
-        if position > len(record):
-            raise InputError(f"stamp: hvcC of {len(record)} bytes is cut off; encode again")
-        units = without(units, kinds)
-        if units or not count:
-            arrays.append(head + len(units).to_bytes(2) + b"".join(len(unit).to_bytes(2) + unit for unit in units))
-    return record[:_HVCC_HEADER] + bytes((len(arrays),)) + b"".join(arrays) + record[position:]
+        _check_configuration(record, position, units)
+        arrays.append((head, count, units))
+    return arrays, record[position:]
+
+
+def _check_configuration(record: bytes, end: int, units: Iterable[bytes] = ()) -> None:
+    """Refuse an hvcC that is shorter than what it says."""
+    if len(record) <= _HVCC_HEADER or end > len(record) or any(len(unit) < 2 for unit in units):
+        raise InputError(f"stamp: hvcC of {len(record)} bytes is cut off; encode again")
 
 
 def _start_codes(data: bytes) -> Iterator[bytes]:

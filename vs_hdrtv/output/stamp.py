@@ -16,8 +16,8 @@ class Stamp:
     """Rewrites the packets of one stream so that they state this mastering display and this content light level, and no other.
 
     Only packets where decoding can start (HEVC: IRAP access units; AV1: temporal units with a sequence header) carry these two,
-    and only they change. FFV1, ProRes and other codecs have no place for them: their packets stay as they are, and the
-    container alone states the metadata (`boxes.template`).
+    and only they change. Those of length-prefixed HEVC also lose the parameter sets that the hvcC holds. FFV1, ProRes and other
+    codecs have no place for metadata: their packets stay as they are, and the container alone states them (`boxes.template`).
     """
 
     def __init__(self, codec: str, display: MasteringDisplay | None, light: ContentLight | None, extradata: bytes = b"") -> None:
@@ -37,6 +37,8 @@ class Stamp:
 
     def packet(self, data: bytes) -> bytes:
         """One packet (access unit, temporal unit), with the metadata where it belongs; unchanged where it does not.
+
+        To be called with a stream's packets in order.
 
         Raises:
             InputError: the packet is cut off or is not what the codec's packets are.
@@ -70,12 +72,16 @@ class _Hevc:
         stated = ((hevc.MASTERING_DISPLAY, display), (hevc.CONTENT_LIGHT, light))
         messages = [(kind, fact.coded()) for kind, fact in stated if fact is not None]
         self._sei = hevc.sei_unit(messages) if messages else None
+        # "hvc1" wants parameter sets in the hvcC alone (ISO/IEC 14496-15, 8.4.1). From one that differs on, all are needed.
+        self._known = hevc.parameter_sets(extradata) if self._framing.length_size else frozenset()
 
     def packet(self, data: bytes) -> bytes:
         units = self._framing.split(data)
+        if any(hevc.nal_type(unit) in hevc.PARAMETER_SETS and unit not in self._known for unit in units):
+            self._known = frozenset()
         if not hevc.is_irap(units):
             return data
-        kept = hevc.without(units, self.KINDS)
+        kept = [unit for unit in hevc.without(units, self.KINDS) if unit not in self._known]
         return self._framing.join(hevc.before_pictures(kept, self._sei) if self._sei is not None else kept)
 
     def extradata(self, data: bytes) -> bytes:
