@@ -61,6 +61,11 @@ COMMANDS: dict[str, Command] = {
             "vs-hdrtv x265-args s.vpy --arg source=film.mkv --encoder svt-av1 --max-cll 1000,200",
         ),
     ),
+    "doctor": Command(
+        ".doctor",
+        "what is installed, what works, and what to do about the rest (exit code 2 where files cannot be converted)",
+        ("vs-hdrtv doctor", "vs-hdrtv doctor --json"),
+    ),
     "evaluate": Command(
         "..metrics.evaluate",
         "table of metrics on pairs of SDR and HDR pictures",

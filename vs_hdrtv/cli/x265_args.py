@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "x265-args"
 
-FORMATS = ("YUV420P10", "YUV422P10", "YUV444P10")
+FORMAT = "YUV420P10"
 """What the encoders' flags are right for."""
 
 
@@ -80,8 +80,8 @@ def _signalling(clip: vs.VideoNode, properties: Mapping[str, Any]) -> tuple[str,
     import vapoursynth as vs
 
     found = "of variable format" if clip.format is None else clip.format.name
-    if found not in FORMATS:
-        raise InputError(f"{NAME}: the output is {found}, not {FORMATS[0]}; end the script with to_hdr10 or to_hlg")
+    if found != FORMAT:
+        raise InputError(f"{NAME}: the output is {found}, not {FORMAT}; end the script with to_hdr10 or to_hlg")
     transfer = properties.get("_Transfer")
     kind = next((kind for kind, signalling in SIGNALLING.items() if signalling.transfer == transfer), None)
     if kind is None:
