@@ -26,6 +26,12 @@ logger = logging.getLogger(__name__)
 
 NAME = "convert"
 
+_SDR_TRANSFERS = {1, 4, 5, 6, 7, 13, 14, 15}
+"""Transfer characteristics of SDR. H.273, table 3."""
+
+_DOLBY_SDR = 2
+"""`dv_bl_signal_compatibility_id` of a base layer in SDR."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -277,6 +283,7 @@ def _upright(source: media.Source, start: int, arguments: argparse.Namespace) ->
         transfer = properties.get("_Transfer") if arguments.transfer is None else None
         if transfer == signalling.transfer and not arguments.force:
             raise InputError(f"{NAME}: {path} is HDR already ({kind.upper()}); --force converts it as if it were SDR")
+    _check_dynamic(source, properties.get("_Transfer"), arguments)
     if arguments.deinterlace:
         return _deinterlace(clip), 2
     from ..scan import recognise
@@ -286,6 +293,26 @@ def _upright(source: media.Source, start: int, arguments: argparse.Namespace) ->
         advice = "--deinterlace makes whole pictures of it" if found.kind == "interlaced" else found.advice
         logger.warning("%s looks %s though it is not tagged so (%s); %s", path, found.kind, found.evidence, advice)
     return clip, 1
+
+
+def _check_dynamic(source: media.Source, transfer: int | None, arguments: argparse.Namespace) -> None:
+    """Dolby Vision, HDR10+ and their like: they speak of an HDR picture, and of one that is not what comes out.
+
+    Raises:
+        InputError: the picture that they belong to is not SDR.
+    """
+    with media.open_media(source.path, NAME) as container:
+        stream: Any = container.streams[source.track]
+        found = media.dynamic_metadata(stream, media.first_frame(container, stream, NAME))
+        dolby = media.dolby_vision(stream)
+    if not found:
+        return
+    names, sdr = " and ".join(found), transfer in _SDR_TRANSFERS
+    if dolby is not None:
+        sdr = dolby.compatibility == _DOLBY_SDR
+    if not sdr and not arguments.force:
+        raise InputError(f"{NAME}: {source.path} is HDR already ({names}); --force converts its base layer as if it were SDR")
+    logger.warning("%s holds %s, left out: it does not fit the new picture", source.path, names)
 
 
 def _deinterlace(clip: vs.VideoNode) -> vs.VideoNode:

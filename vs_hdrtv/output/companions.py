@@ -20,7 +20,7 @@ from av.codec.codec import Properties
 from av.container import OutputContainer
 from av.stream import Disposition
 
-from ..media import seconds
+from ..media import reason, seconds
 from .encoders import Container
 
 logger = logging.getLogger(__name__)
@@ -84,6 +84,8 @@ class Companions:
             {name: value for name, value in self._source.metadata.items() if name.lower() not in _FILE_TAGS_LEFT}
         )
         self._packets = self._shifted()
+        self._last: dict[int, int] = {}
+        self._damaged: set[int] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -106,7 +108,17 @@ class Companions:
             if seconds(packet.pts, packet.time_base) >= time:
                 self._waiting = packet
                 return
+            self._mux(packet)
+
+    def _mux(self, packet: Any) -> None:
+        """Write a packet; a damaged one is left out, since hours of video are not worth less for it."""
+        index = packet.stream.index
+        try:
             self._file.mux_one(packet)
+        except (av.error.InvalidDataError, av.error.ArgumentError) as error:
+            if index not in self._damaged:
+                logger.warning("%s: damaged packets of a stream left out (%s)", self._excerpt.path, reason(error))
+            self._damaged.add(index)
 
     def finish(self) -> None:
         """Write what is left: all of it, or up to the video's end where the range ends before the source."""
@@ -160,7 +172,7 @@ class Companions:
         if context.name in ("ass", "ssa"):
             logger.warning(
                 "subtitle stream %d (%s) becomes %s: fonts and places are lost; write .mkv to keep them",
-                *(stream.index, context.name, name),
+                *(stream.index, context.codec.canonical_name, name),
             )
 
         def write(packet: Any) -> Any:
@@ -181,7 +193,8 @@ class Companions:
         self.counts[stream.type] += 1
 
     def _leave_out(self, stream: Any) -> None:
-        name = stream.codec_context.name if stream.codec_context is not None else stream.name or "an unknown format"
+        context = stream.codec_context
+        name = context.codec.canonical_name if context is not None else stream.name or "an unknown format"
         if stream.type == "data":
             logger.warning("data stream %d left out: %s is not copied", stream.index, name)
             return
@@ -207,7 +220,7 @@ class Companions:
         streams = [self._source.streams[index] for index in self._writers]
         if not streams:
             return
-        for packet in self._source.demux(streams):
+        for packet in self._read(streams):
             if packet.pts is None or not packet.size:
                 continue
             base: Any = packet.time_base
@@ -216,12 +229,20 @@ class Companions:
                 continue
             shift = round(self._excerpt.start / seconds(1, base))
             dts = packet.pts if packet.dts is None else packet.dts
-            packet.pts, packet.dts = packet.pts - shift, dts - shift
+            # Damaged files go back in time, which no muxer takes.
+            dts = self._last[packet.stream.index] = max(dts, self._last.get(packet.stream.index, dts - 1) + 1)
+            packet.pts, packet.dts = max(packet.pts, dts) - shift, dts - shift
             if packet.stream.type == "subtitle":
                 self._cut(packet, base)
             written = self._writers[packet.stream.index](packet)
             if written is not None:
                 yield written
+
+    def _read(self, streams: list[Any]) -> Iterator[Any]:
+        try:
+            yield from self._source.demux(streams)
+        except av.FFmpegError as error:
+            logger.warning("%s cannot be read to its end (%s): what follows is left out", self._excerpt.path, reason(error))
 
     def _cut(self, packet: Any, base: Any) -> None:
         """Keep a subtitle inside the video: it may not start before, nor end after a range that stops early."""
@@ -246,5 +267,8 @@ def _holds(container: str, stream: Any) -> bool:
 
 
 def _copy_tags(stream: Any, target: Any, *more: str) -> None:
-    target.metadata.update({key: stream.metadata[key] for key in (*_STREAM_TAGS, *more) if key in stream.metadata})
+    known = stream.metadata
+    if "title" not in known and "name" in known:
+        known = {**known, "title": known["name"]}  # FFmpeg's name of it where it reads MP4
+    target.metadata.update({key: known[key] for key in (*_STREAM_TAGS, *more) if key in known})
     target.disposition = stream.disposition

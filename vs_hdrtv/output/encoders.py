@@ -235,8 +235,9 @@ class Settings:
 
     @property
     def title(self) -> str:
-        """What the stream is, for people: `HEVC yuv420p10`."""
-        return f"{self.encoder.title} {self.format}"
+        """What the stream is, for people: `HEVC, 10-bit 4:2:0`."""
+        sampling, depth = self.format.removeprefix("yuv").split("p")
+        return f"{self.encoder.title}, {depth}-bit {':'.join(sampling)}"
 
     def options(self, look: Look) -> dict[str, str]:
         """FFmpeg options."""
