@@ -170,28 +170,33 @@ class Timing:
 
 
 def timing(container: InputContainer, stream: VideoStream) -> Timing:
-    """Read from the container's index where it lists every picture, else from its packets; nothing is decoded.
+    """Read from the container's index where it lists every picture at even times, else from its packets; nothing is decoded.
 
     A rate is variable where a picture is further than one and a half ticks from its place on an even grid: containers that
-    count in milliseconds round each time.
+    count in milliseconds round each time. An index holds decoding times, which may be uneven at the start of an even stream.
     """
-    entries = [entry.timestamp for entry in stream.index_entries]
-    if stream.frames and len(entries) == stream.frames:
-        times, frames = entries, stream.frames
-    else:
-        container.seek(0)
-        packets = [packet.pts for packet in container.demux(stream) if packet.size]
-        found = sorted(time for time in packets if time is not None)
-        # VP9's hidden reference pictures are packets of their own in some files, a tick before or after the one that is shown.
-        times = found[:1] + [time for before, time in pairwise(found) if not _at_once(time - before, stream)]
-        frames = len(packets) - len(found) + len(times)
     rate: Any = stream.average_rate
     known = Fraction(rate.numerator, rate.denominator) if rate else None
-    if len(times) < 3 or times[-1] == times[0]:
+    entries = [entry.timestamp for entry in stream.index_entries]
+    if stream.frames and len(entries) == stream.frames and _even(entries):
+        return Timing(stream.frames, False, known)
+    container.seek(0)
+    packets = [packet.pts for packet in container.demux(stream) if packet.size]
+    found = sorted(time for time in packets if time is not None)
+    # VP9's hidden reference pictures are packets of their own in some files, a tick before or after the one that is shown.
+    times = found[:1] + [time for before, time in pairwise(found) if not _at_once(time - before, stream)]
+    frames = len(packets) - len(found) + len(times)
+    if _even(times):
         return Timing(frames, False, known)
+    return Timing(frames, True, (len(times) - 1) / seconds(times[-1] - times[0], stream.time_base))
+
+
+def _even(times: list[int]) -> bool:
+    """Whether all lie on a grid, but for rounding."""
+    if len(times) < 3 or times[-1] == times[0]:
+        return True
     step = Fraction(times[-1] - times[0], len(times) - 1)
-    uneven = any(abs(time - times[0] - place * step) > Fraction(3, 2) for place, time in enumerate(times))
-    return Timing(frames, uneven, 1 / (step * seconds(1, stream.time_base)) if uneven or known is None else known)
+    return all(abs(time - times[0] - place * step) <= Fraction(3, 2) for place, time in enumerate(times))
 
 
 def _at_once(ticks: int, stream: VideoStream) -> bool:
