@@ -74,7 +74,7 @@ middles = st.lists(
     st.one_of(
         st.floats(0, 1).map(lambda strength: ("blend", strength)),
         st.tuples(st.just("grade"), st.floats(100, 400), st.floats(0.5, 2), st.floats(0, 1.5)),
-        st.tuples(st.just("limit"), st.floats(50, 500), st.integers(-5, 30), st.integers(1, 30)),
+        st.tuples(st.just("limit"), st.floats(50, 500), st.integers(-5, 30), st.integers(6, 30)),
         st.just(("mask",)),
     ),
     max_size=3,
