@@ -163,8 +163,8 @@ def test_the_pipe_into_an_encoder(vspipe, environment, film, tmp_path, encoder):
         pytest.skip(f"no {program.split()[0]}, or no shell")
     # The film's name has a blank on purpose.
     given = f"-a 'source={film.name}' -a preset=bt2408 -a peak={PEAK} '{SCRIPTS / 'sdr_to_hdr.vpy'}'"
-    flags = f"$(vs-hdrtv x265-args --encoder {encoder} {given})"
-    line = f"vspipe -c y4m {given} - | {program} {flags} {words} '{tmp_path / name}'"
+    flags = f"flags=$(vs-hdrtv x265-args --encoder {encoder} {given})"
+    line = f"{flags} && vspipe -c y4m {given} - | {program} $flags {words} '{tmp_path / name}'"
     env = {**environment, "PWD": str(film.parent), "PATH": f"{bin_folder(tmp_path)}:{environment['PATH']}"}
     done = subprocess.run(["/bin/sh", "-c", line], cwd=film.parent, env=env, capture_output=True, text=True)
     assert done.returncode == 0 and (tmp_path / name).exists(), done.stderr

@@ -1,4 +1,9 @@
-"""`vs-hdrtv x265-args`: what an encoder has to be told because y4m does not carry it."""
+"""`vs-hdrtv x265-args`: what an encoder has to be told because y4m does not carry it.
+
+    flags=$(vs-hdrtv x265-args s.vpy) && vspipe -c y4m s.vpy - | x265 --y4m - $flags --output out.hevc
+
+Put straight into x265's line, `$(...)` works too, but a shell goes on when it fails: x265 would make a file that says nothing.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the flags, one line for `$(...)` of a shell.
+    """Print the flags, one line whose words a shell may split at blanks.
 
     Returns:
         Exit code 0.
