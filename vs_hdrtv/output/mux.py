@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from .encoders import CONTAINERS, Settings
 from .pictures import Facts
 from .segments import Segment, Store, content_light, set_facts
 from .stamp import Stamp
+
+logger = logging.getLogger(__name__)
 
 CLOCK = 90000
 """Ticks a second that timestamps are at least counted in: the clock of MPEG systems, exact for milliseconds too."""
@@ -111,6 +114,12 @@ def mux(
     length = sum((value for segment in segments for value in segment.durations), Fraction(0))
     light = (content_light(segments) or facts.light) if facts.signalling is SIGNALLING["pq"] else None
     options = {**container.options, "fflags": "+bitexact"}
+    if facts.aspect != 1 and not (container.decode_times or settings.encoder.aspect):
+        logger.warning(
+            "pixels of %s are not written, since PyAV cannot put them into %s for %s; afterwards: "
+            "mkvpropedit OUT --edit track:v1 --set display-width=%d --set display-height=%d",
+            *(facts.aspect, suffix, settings.name, round(facts.width * facts.aspect), facts.height),
+        )
     with ExitStack() as stack:
         file = stack.enter_context(av.open(str(path), "w", format=container.format, container_options=options))
         with av.open(str(store.stream(segments[0].start))) as first:

@@ -1,0 +1,53 @@
+"""When frames are shown and decoded."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vs_hdrtv.output.mux import Timeline, time_base
+from vs_hdrtv.output.pictures import Facts
+from vs_hdrtv.output.segments import Packet, Segment
+
+
+def segment(start, order, durations):
+    return Segment(
+        start=start,
+        end=start + len(order),
+        facts=Facts(64, 48, {}),
+        extradata=b"",
+        size=0,
+        packets=tuple(Packet(frame, not place) for place, frame in enumerate(order)),
+        durations=tuple(durations),
+        light=(),
+    )
+
+
+def test_a_pyramid_of_b_frames():
+    found = Timeline.of([segment(0, [0, 4, 2, 1, 3], [Fraction(1, 25)] * 5)], Fraction(25), decode_times=True)
+    assert found.clock == Fraction(1, 90000)
+    assert found.shown == (0, 3600, 7200, 10800, 14400, 18000)
+    assert found.decoded == (-7200, -3600, 0, 3600, 7200)  # frame 1 comes two places late
+
+
+@given(
+    st.lists(st.permutations(range(5)).map(lambda order: [0, *(n + 1 for n in order)]), min_size=1, max_size=4),
+    st.lists(st.fractions(Fraction(1, 240), Fraction(1, 2), max_denominator=1000), min_size=24, max_size=24),
+    st.booleans(),
+)
+def test_frames_are_decoded_one_after_another_and_before_they_are_shown(orders, durations, decode_times):
+    parts = [segment(6 * n, order, durations[6 * n : 6 * n + 6]) for n, order in enumerate(orders)]
+    found = Timeline.of(parts, Fraction(0), decode_times)
+    steps = [b - a for a, b in zip(found.decoded, found.decoded[1:], strict=False)]
+    assert min(steps) > 0 if decode_times else min(steps) >= 0 and found.decoded[0] == 0
+    assert all(dts <= found.shown[frame] for dts, frame in zip(found.decoded, found.order, strict=True))
+    assert sorted(found.order) == list(range(6 * len(orders)))
+
+
+@pytest.mark.parametrize(
+    ("rate", "ticks"),
+    [(Fraction(24000, 1001), 360000), (Fraction(25), 90000), (Fraction(0), 90000), (Fraction(10**9 + 7, 3), 90000)],
+)
+def test_clock_is_exact_for_the_rate_where_that_is_possible(rate, ticks):
+    assert time_base(rate) == Fraction(1, ticks)
