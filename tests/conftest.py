@@ -117,3 +117,20 @@ def video_file(tmp_path):
         return path
 
     return make
+
+
+@pytest.fixture
+def run(capfd):
+    """A function that runs the command line and returns exit code, standard output and standard error."""
+
+    from vs_hdrtv import cli
+
+    def run_it(*arguments):
+        capfd.readouterr()
+        try:
+            code = cli.main([str(argument) for argument in arguments])
+        except SystemExit as stopped:  # argparse
+            code = stopped.code
+        return code, *capfd.readouterr()
+
+    return run_it

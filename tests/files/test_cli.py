@@ -20,21 +20,6 @@ from vs_hdrtv.hdr10 import MasteringDisplay
 QUICK = ("--preset", "bt2408", "--speed", "ultrafast")
 
 
-@pytest.fixture
-def run(capfd):
-    """A function that runs the command line and returns exit code, standard output and standard error."""
-
-    def run_it(*arguments):
-        capfd.readouterr()
-        try:
-            code = cli.main([str(argument) for argument in arguments])
-        except SystemExit as stopped:  # argparse
-            code = stopped.code
-        return code, *capfd.readouterr()
-
-    return run_it
-
-
 def facts(path):
     with av.open(str(path)) as file:
         stream = file.streams.video[0]

@@ -1,0 +1,240 @@
+"""`vs-hdrtv convert`: what its options do, beside what the filters and the encoders are tested for themselves."""
+
+import os
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+import vs_hdrtv
+from vs_hdrtv import media
+from vs_hdrtv.cli import convert
+from vs_hdrtv.output import segments
+
+QUICK = ("--preset", "bt2408", "--speed", "ultrafast")
+
+SLOW = """
+import time, vs_hdrtv.output.segments as segments
+segments.SEGMENT_FRAMES = 6
+import vs_hdrtv.filters as filters
+real = filters.sdr_to_hdr
+def slow(clip, *args, **kwargs):
+    hdr = real(clip, *args, **kwargs)
+    def step(n, f):
+        time.sleep(0.05)
+        return f
+    return hdr.std.ModifyFrame(hdr, step)
+filters.sdr_to_hdr = slow
+"""
+
+
+def luma(path):
+    """Mean of Y' of each frame."""
+    with av.open(str(path)) as file:
+        frames = [(np.frombuffer(f.planes[0], np.uint16).reshape(f.height, -1), f.width) for f in file.decode(video=0)]
+    return [float(samples[:, :width].mean()) for samples, width in frames]
+
+
+def start(script, *arguments):
+    """The command line as a process of its own, after the lines of `script`."""
+    root = str(Path(vs_hdrtv.__file__).parents[1])
+    code = f"import sys\n{script}from vs_hdrtv.cli import main\nsys.exit(main())"
+    paths = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-c", code, "convert", *map(str, arguments), *QUICK]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths})
+
+
+def test_a_killed_conversion_goes_on_to_the_same_file(run, video_file, tmp_path, monkeypatch):
+    source, whole, parts = video_file(frames=40), tmp_path / "whole.mp4", tmp_path / "parts.mp4"
+    process = start(SLOW, source, parts)
+    left = tmp_path / "parts.mp4.partial"
+    deadline = time.monotonic() + 300
+    while not (left / "000006.json").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait(300) != 0
+    monkeypatch.setattr(segments, "SEGMENT_FRAMES", 6)
+    code, _, err = run("convert", source, parts, *QUICK)
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("convert: ") and "--resume goes on with it" in err
+    code, _, err = run("convert", source, parts, *QUICK, "--resume")
+    assert code == 0, err
+    assert run("convert", source, whole, *QUICK)[0] == 0
+    assert parts.read_bytes() == whole.read_bytes()
+    assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "codec"),
+    [
+        ([], "out.webm", "av1"),
+        (["--encoder", "svt-av1", "--crf", "40"], "out.mp4", "av1"),
+        (["--encoder", "prores"], "out.mov", "prores"),
+        (["--encoder", "ffv1"], "out.mkv", "ffv1"),
+        (["--format", "yuv444p12"], "out.mkv", "hevc"),
+    ],
+)
+def test_encoder_and_samples(run, video_file, tmp_path, options, name, codec):
+    speed = {"av1": ["--speed", "13"], "hevc": ["--speed", "ultrafast"]}.get(codec, [])
+    code, _, err = run("convert", video_file(audio=None), tmp_path / name, "--preset", "bt2408", *options, *speed)
+    assert code == 0, err
+    with av.open(str(tmp_path / name)) as file:
+        stream = file.streams.video[0]
+        assert stream.codec_context.codec.canonical_name == codec
+        display, light = media.container_hdr10(stream)
+    assert display is not None and light is not None
+    assert f"MaxCLL {light.max}, MaxFALL {light.average} cd/m2" in err
+
+
+def test_the_look_is_handed_on(run, video_file, tmp_path):
+    source = video_file(audio=None)
+    shots = tmp_path / "shots.txt"
+    shots.write_text("6- = reference_white 100\n")
+    options = {"plain": [], "dark": ["--reference-white", "100"], "shots": ["--shots", shots]}
+    found = {}
+    for name, words in options.items():
+        code, _, err = run("convert", source, tmp_path / f"{name}.mkv", *QUICK, "--crf", "1", *words)
+        assert code == 0, err
+        found[name] = luma(tmp_path / f"{name}.mkv")
+    assert max(np.array(found["dark"]) - found["plain"]) < -20
+    assert np.allclose(found["shots"], found["plain"][:6] + found["dark"][6:], atol=1.5)
+
+
+def test_tags_that_outweigh_those_of_the_file(run, video_file, tmp_path, caplog):
+    source = video_file(tags=(2, 2, 2), audio=None)
+    assert run("convert", source, tmp_path / "untold.mkv", *QUICK)[0] == 0
+    assert "assuming _Matrix=6" in caplog.text
+    caplog.clear()
+    said = [word for tag in ("matrix", "transfer", "primaries") for word in (f"--{tag}", "709")]
+    assert run("convert", source, tmp_path / "told.mkv", *QUICK, *said)[0] == 0
+    assert "assuming" not in caplog.text
+    code, _, err = run("convert", source, tmp_path / "no.mkv", *QUICK, "--matrix", "601")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "unknown matrix '601'; choose one of" in err
+
+
+def test_letterbox(run, tmp_path):
+    source = tmp_path / "in.mkv"
+    with av.open(str(source), "w") as file:
+        stream = file.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 96, "yuv420p"
+        stream.codec_context.color_primaries = stream.codec_context.color_trc = stream.codec_context.colorspace = 1
+        for n in range(8):
+            frame = av.VideoFrame(64, 96, "yuv420p")
+            for index, plane in enumerate(frame.planes):
+                samples = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+                bar = 16 if index == 0 else 8
+                samples[:] = 16 if index == 0 else 128
+                samples[bar:-bar] = 235 if index == 0 else 128
+            frame.pts, frame.time_base = n, Fraction(1, 25)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    averages = {}
+    for word in ("none", "auto", "16,16,0,0"):
+        code, _, err = run("convert", source, tmp_path / "out.mkv", *QUICK, "--letterbox", word, "--overwrite")
+        assert code == 0, err
+        assert ("black bars of 16,16,0,0 pixels" in err) == (word == "auto")
+        averages[word] = int(err.rpartition("MaxFALL ")[2].split()[0])
+    # White is 203 cd/m2 (BT.2408-7, table 1), in two thirds of the rows.
+    assert averages["auto"] == averages["16,16,0,0"] == pytest.approx(203, rel=0.03)
+    assert averages["none"] == pytest.approx(203 * 2 / 3, rel=0.03)
+    code, _, err = run("convert", source, tmp_path / "no.mkv", *QUICK, "--letterbox", "some")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "letterbox: 'some'; give auto, none" in err
+
+
+def test_track(run, tmp_path, caplog):
+    source = tmp_path / "in.mkv"
+    with av.open(str(source), "w") as file:
+        streams = [file.add_stream("ffv1", rate=25) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            stream.codec_context.color_primaries = stream.codec_context.color_trc = stream.codec_context.colorspace = 1
+        for n in range(6):
+            for level, stream in zip((60, 180), streams, strict=True):
+                frame = av.VideoFrame(64, 48, "yuv420p")
+                for plane, value in zip(frame.planes, (level, 128, 128), strict=True):
+                    np.frombuffer(plane, np.uint8)[:] = value
+                frame.pts, frame.time_base = n, Fraction(1, 25)
+                file.mux(stream.encode(frame))
+        for stream in streams:
+            file.mux(stream.encode())
+    means = []
+    for track in (0, 1):
+        code, _, err = run("convert", source, tmp_path / f"{track}.mkv", *QUICK, "--track", track)
+        assert code == 0, err
+        assert f"video stream {1 - track} left out" in caplog.text
+        means.append(np.mean(luma(tmp_path / f"{track}.mkv")))
+    assert means[1] > means[0] + 200
+    code, _, err = run("convert", source, tmp_path / "2.mkv", *QUICK, "--track", 2)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "track is 2; the video streams of" in err and "are 0, 1" in err
+
+
+def test_untagged_fields_are_pointed_out(run, tmp_path, caplog):
+    source = tmp_path / "in.mkv"
+    with av.open(str(source), "w") as file:
+        stream = file.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        stream.codec_context.color_primaries = stream.codec_context.color_trc = stream.codec_context.colorspace = 1
+        for n in range(24):
+            frame = av.VideoFrame(128, 96, "yuv420p")
+            for index, plane in enumerate(frame.planes):
+                samples = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+                samples[:] = 128
+                if index == 0:  # a field is half a frame later than the other, a wave moving by 4 pixels a field
+                    for field in (0, 1):
+                        wave = 128 + 80 * np.sin((np.arange(plane.line_size) - 4 * (2 * n + field)) / 6)
+                        samples[field::2] = wave.astype(np.uint8)
+            frame.pts, frame.time_base = n, Fraction(1, 25)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    assert run("convert", source, tmp_path / "out.mkv", *QUICK)[0] == 0
+    assert "looks interlaced though it is not tagged so" in caplog.text and "--deinterlace" in caplog.text
+
+
+@pytest.fixture
+def dynamic(monkeypatch):
+    """A function that makes every source hold dynamic metadata: no encoder here writes them."""
+
+    def make(names, dolby=None):
+        monkeypatch.setattr(media, "dynamic_metadata", lambda stream, frame: names)
+        monkeypatch.setattr(media, "dolby_vision", lambda stream: dolby)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("names", "dolby", "tags", "code"),
+    [
+        (["HDR10+"], None, (2, 2, 2), 2),
+        (["HDR10+"], None, (1, 1, 1), 0),
+        (["Dolby Vision profile 5"], media.DolbyVision(5, 4, 0), (2, 2, 2), 2),
+        (["Dolby Vision profile 8.2"], media.DolbyVision(8, 4, 2), (1, 1, 1), 0),
+        (["Dolby Vision profile 8.1"], media.DolbyVision(8, 4, 1), (1, 1, 1), 2),
+    ],
+)
+def test_dynamic_metadata(run, video_file, tmp_path, caplog, dynamic, names, dolby, tags, code):
+    dynamic(names, dolby)
+    found, _, err = run("convert", video_file(tags=tags), tmp_path / "out.mkv", *QUICK)
+    assert found == code, err
+    expected = f"is HDR already ({names[0]}); --force" if code else f"holds {names[0]}, left out"
+    assert expected in err + caplog.text
+    assert (tmp_path / "out.mkv").exists() == (code == 0)
+
+
+def test_help_names_every_option_of_the_filters_that_is_handed_on():
+    import inspect
+
+    from vs_hdrtv.filters import sdr_to_hdr
+
+    options = {option.name for option in (*convert.CONVERSION, *convert.LOOK, *convert.TAGS)}
+    known = set(inspect.signature(sdr_to_hdr).parameters)
+    assert options <= known
+    # Left to Python: a clip, and what is chosen by --letterbox, --format, or has no one-word form.
+    assert known - options == {"clip", "letterbox", "format", "precision", "threads", "ceiling_areas"}
