@@ -171,17 +171,18 @@ def _packets(segments: list[Segment], store: Store, stamp: Stamp, timeline: Time
     """The video's packets with their times and their metadata."""
     place = 0
     for segment in segments:
-        path = store.stream(segment.start)
-        with av.open(str(path)) as part:
-            found: list[Any] = [packet for packet in part.demux(part.streams.video[0]) if packet.size]
-        if len(found) != len(segment.packets):
+        path, first = store.stream(segment.start), place
+        with av.open(str(path)) as part:  # one by one: a segment of lossless video does not fit into memory
+            for old in part.demux(part.streams.video[0]):
+                if not old.size or place == first + len(segment.packets):
+                    continue
+                packet = av.Packet(stamp.packet(bytes(old)))
+                frame = timeline.order[place]
+                packet.is_keyframe = segment.packets[place - first].key
+                packet.time_base = timeline.clock
+                packet.pts, packet.dts = timeline.shown[frame], timeline.decoded[place]
+                packet.duration = timeline.shown[frame + 1] - timeline.shown[frame]
+                place += 1
+                yield packet
+        if place != first + len(segment.packets):
             raise InputError(f"encode: {path} is damaged; delete it and go on with --resume")
-        for known, old in zip(segment.packets, found, strict=True):
-            packet = av.Packet(stamp.packet(bytes(old)))
-            frame = timeline.order[place]
-            packet.is_keyframe = known.key
-            packet.time_base = timeline.clock
-            packet.pts, packet.dts = timeline.shown[frame], timeline.decoded[place]
-            packet.duration = timeline.shown[frame + 1] - timeline.shown[frame]
-            place += 1
-            yield packet
