@@ -66,6 +66,24 @@ COMMANDS: dict[str, Command] = {
         "what is installed, what works, and what to do about the rest (exit code 2 where files cannot be converted)",
         ("vs-hdrtv doctor", "vs-hdrtv doctor --json"),
     ),
+    "scope": Command(
+        ".scope",
+        "waveform, histogram, false colour, gamut and light level of a video, as a picture or a page",
+        (
+            "vs-hdrtv scope out.mp4",
+            "vs-hdrtv scope out.mp4 --html out.html --frames 40 --all",
+            "vs-hdrtv scope film.mkv --at 61.5 --output frame.png",
+        ),
+    ),
+    "compare": Command(
+        ".compare",
+        "two videos beside each other: difference picture, PSNR, dE_ITP, a page with a wipe",
+        (
+            "vs-hdrtv compare in.mp4 out.mp4",
+            "vs-hdrtv compare in.mp4 out.mp4 --html compare.html",
+            "vs-hdrtv compare in.mp4 part.mp4 --offset 100 --at 4.5,5",
+        ),
+    ),
     "evaluate": Command(
         "..metrics.evaluate",
         "table of metrics on pairs of SDR and HDR pictures",

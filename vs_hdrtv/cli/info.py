@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         say(json.dumps(facts, indent=2, ensure_ascii=False))
         return 0
-    for line in _lines(facts):
+    for line in lines(facts):
         say(line)
     return 0
 
@@ -161,7 +161,8 @@ def _differ(stream: media.Hdr10, container: media.Hdr10) -> list[str]:
     return found
 
 
-def _lines(facts: dict[str, Any]) -> Iterator[str]:
+def lines(facts: dict[str, Any]) -> Iterator[str]:
+    """The facts of `describe` for people: a word, then what there is to say."""
     length = "" if facts["seconds"] is None else f", {_length(facts['seconds'])}"
     yield f"file      {facts['file']}: {facts['format']}{length}, {facts['bytes']} bytes"
     for stream in facts["streams"]:

@@ -44,10 +44,19 @@ def delta_e_itp(hdr: Array, reference: Array) -> float:
         InputError: the shapes differ, or are not those of a picture.
     """
     _check("delta_e_itp", hdr, reference)
-    xp = namespace(hdr)
+    return float(namespace(hdr).mean(delta_e_itp_map(hdr, reference)))
+
+
+def delta_e_itp_map(hdr: Array, reference: Array) -> Array:
+    """dE_ITP of each pixel, (..., H, W); see `delta_e_itp`.
+
+    Raises:
+        InputError: the shapes differ, or are not those of a picture.
+    """
+    _check("delta_e_itp_map", hdr, reference)
     square = (pq_to_ictcp(hdr) - pq_to_ictcp(reference)) ** 2
     total = square[..., 0, :, :] + 0.25 * square[..., 1, :, :] + square[..., 2, :, :]
-    return float(_ITP_SCALE * xp.mean(total**0.5))
+    return _ITP_SCALE * total**0.5
 
 
 def exposure_match(hdr: Array, reference: Array) -> Array:
