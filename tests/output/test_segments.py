@@ -237,3 +237,16 @@ def test_what_lies_in_the_folder_is_what_was_put_there():
         light=((203.5, 12.25), (0.1, 0.05), (1000.0, 400.0)),
     )
     assert Segment.from_json(json.loads(json.dumps(segment.to_json()))) == segment
+
+
+def test_a_damaged_segment_is_told(packed, tmp_path):
+    settings = settings_of()
+    with pytest.raises(KeyboardInterrupt):
+        output.write(packed(settings), tmp_path / "out.mp4", settings, segment_frames=6, progress=stop_after(9))
+    path = tmp_path / "out.mp4.partial/000000.mkv"
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+    with pytest.raises(InputError, match=r"000000.mkv is damaged; delete it and go on with --resume"):
+        output.write(packed(settings), tmp_path / "out.mp4", settings, segment_frames=6, resume=True)
+    path.unlink()
+    assert output.write(packed(settings), tmp_path / "out.mp4", settings, segment_frames=6, resume=True).frames == 20

@@ -93,7 +93,6 @@ class Encoder:
         smallest: width and height below which it is not called.
         options: FFmpeg options that depend on nothing.
         parameters: FFmpeg options that say what a `Look` says.
-        aspect: its stream says the shape of a pixel.
         device: what it runs on, where that may be missing.
     """
 
@@ -107,7 +106,6 @@ class Encoder:
     smallest: tuple[int, int] = (16, 16)
     options: Mapping[str, str]
     parameters: Callable[[Look], dict[str, str]] = lambda look: {}
-    aspect: bool = False
     device: str | None = None
 
 
@@ -153,7 +151,6 @@ ENCODERS: dict[str, Encoder] = {
         smallest=(64, 16),
         options={},
         parameters=_x265,
-        aspect=True,
     ),
     "svt-av1": Encoder(
         codec="libsvtav1",
@@ -174,7 +171,6 @@ ENCODERS: dict[str, Encoder] = {
         speed="p5",
         smallest=(145, 49),  # NV_ENC_CAPS_WIDTH_MIN, HEIGHT_MIN of HEVC
         options={**_NVENC, "profile": "main10"},
-        aspect=True,
         parameters=_nvenc,
         device="an NVIDIA GPU with NVENC and its driver",
     ),

@@ -23,6 +23,7 @@ from ..media import seconds
 from .boxes import template
 from .companions import Companions, Excerpt
 from .encoders import CONTAINERS, Settings
+from .matroska import set_display_size
 from .pictures import Facts
 from .segments import Segment, Store, content_light, set_facts
 from .stamp import Stamp
@@ -114,12 +115,6 @@ def mux(
     length = sum((value for segment in segments for value in segment.durations), Fraction(0))
     light = (content_light(segments) or facts.light) if facts.signalling is SIGNALLING["pq"] else None
     options = {**container.options, "fflags": "+bitexact"}
-    if facts.aspect != 1 and not (container.decode_times or settings.encoder.aspect):
-        logger.warning(
-            "pixels of %s are not written, since PyAV cannot put them into %s for %s; afterwards: "
-            "mkvpropedit OUT --edit track:v1 --set display-width=%d --set display-height=%d",
-            *(facts.aspect, suffix, settings.name, round(facts.width * facts.aspect), facts.height),
-        )
     with ExitStack() as stack:
         file = stack.enter_context(av.open(str(path), "w", format=container.format, container_options=options))
         with av.open(str(store.stream(segments[0].start))) as first:
@@ -141,6 +136,10 @@ def mux(
             file.mux_one(packet)
         if others is not None:
             others.finish()
+    if facts.aspect != 1 and not container.decode_times:
+        shown = round(facts.width * facts.aspect)
+        if not set_display_size(path, shown, facts.height):
+            logger.warning("pixels of %s are not written to %s; play it at %dx%d", facts.aspect, suffix, shown, facts.height)
     return Written(len(timeline.order), length, light, others.counts if others is not None else Counter())
 
 
