@@ -65,7 +65,7 @@ LOOK = (
     Option("highlight_gain", float, "FACTOR", "of what is brighter than reference white (default: 1)"),
     Option("saturation", float, "FACTOR", "of colour (default: 1)"),
     Option("ceiling", float, "CD/M2", "nothing is brighter (default: the peak)"),
-    Option("shots", Path, "FILE", "text file of other values of these for some frames, counted from 0 in IN"),
+    Option("shots", Path, "FILE", "text file of other values of these for some frames, counted from 0 in IN (deinterlaced)"),
 )
 TAGS = (
     Option("matrix", str, "NAME", "what IN is, whatever it says of itself: 709, 170m, 470bg ..."),

@@ -175,7 +175,10 @@ def _packets(segments: list[Segment], store: Store, stamp: Stamp, timeline: Time
             for old in part.demux(part.streams.video[0]):
                 if not old.size or place == first + len(segment.packets):
                     continue
-                packet = av.Packet(stamp.packet(bytes(old)))
+                try:
+                    packet = av.Packet(stamp.packet(bytes(old)))
+                except InputError:
+                    break
                 frame = timeline.order[place]
                 packet.is_keyframe = segment.packets[place - first].key
                 packet.time_base = timeline.clock
