@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from vs_hdrtv import blend, grade, graph, inverse_tone_map, limit, sdr_to_hdr, to_hdr10
+from vs_hdrtv import blend, grade, graph, inverse_tone_map, light_level, limit, sdr_to_hdr, to_hdr10
 from vs_hdrtv.color.transfer import pq_eotf
 
 
@@ -94,6 +94,23 @@ def test_a_brighter_master_rolls_off_into_the_peak_instead_of_clipping(white):
     bright = vs.core.std.StackHorizontal([white, white.std.Expr("x 0.8 *")])
     luma = np.asarray(sdr_to_hdr(bright, "bt2446a", reference_white=406).get_frame(0)[0]).astype(int)
     assert luma[:, 0].mean() - luma[:, -1].mean() > 5
+
+@pytest.mark.parametrize("video_format", ["yuv420p10", "yuv422p10", "yuv444p10", "yuv420p12"])
+@pytest.mark.parametrize("peak", [100, 400, 1000])
+def test_decoded_pixels_stay_under_the_peak(video_format, peak):
+    # Saturated noise is the worst that subsampled chroma can be given: without the limit on luma it overshoots by half.
+    noise = np.random.default_rng(5).integers(0, 2, (3, 50, 66)).astype(np.float32)
+    blank = vs.core.std.BlankClip(format=vs.RGBS, width=66, height=50, length=1)
+
+    def fill(n, f):
+        out = f.copy()
+        for plane in range(3):
+            np.asarray(out[plane])[...] = noise[plane]
+        return out
+
+    clip = blank.std.ModifyFrame(blank, fill).std.SetFrameProps(_Transfer=1, _Primaries=1)
+    level = light_level(sdr_to_hdr(clip, "bt2446a", peak=peak, format=video_format)).get_frame(0).props["_HdrtvMaxRGB"]
+    assert 0.85 * peak < level <= peak
 
 
 @pytest.mark.parametrize("video_format", ["yuv422p10", "yuv444p10", "yuv420p12", "yuv444p12"])

@@ -231,7 +231,7 @@ def to_hdr10(
     Args:
         clip: PQ, BT.2020: the result of `feature_map` or `inverse_tone_map`.
         peak: mastering display's peak, 100 to 10000 cd/m2. No R, G or B is brighter (below `source_peak` by a BT.2390 shoulder),
-            before chroma is subsampled: decoded 4:2:0 may overshoot at saturated edges.
+            subsampled chroma being upsampled linearly; a sharper filter may overshoot at saturated edges.
         source_peak: cd/m2 that `clip` reaches; `grade` may have moved it.
         format: a key of `stages.PACKINGS`: yuv420p10, yuv422p10, yuv444p10 or the same with 12 bits.
 

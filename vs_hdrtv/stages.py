@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
 from .color import grading
 from .color.arrays import Array, namespace
 from .color.planes import rgb_to_ycbcr
 from .color.tone_curves import INVERSE_TONE_MAPS, bt2408
-from .color.transfer import REFERENCE_WHITE, hlg_inverse_ootf, hlg_oetf, pq_eotf
+from .color.transfer import REFERENCE_WHITE, hlg_inverse_ootf, hlg_oetf, pq_eotf, pq_inverse_eotf
 from .errors import InputError
 from .letterbox import Letterbox
 from .weights import ModelCard
@@ -144,9 +146,11 @@ def to_hdr10(peak: float, source_peak: float = MASTER_PEAK, packing: str = "yuv4
     _check_number("to_hdr10", "peak", peak, 100, 10000, " cd/m2")
     _check_number("to_hdr10", "source_peak", source_peak, 100, 10000, " cd/m2")
     planes = _packing("to_hdr10", packing)
+    top = float(pq_inverse_eotf(np.array(peak, dtype=np.float64)))
 
     def function(hdr: Array) -> tuple[Array, ...]:
-        return rgb_to_ycbcr(grading.limit_peak(hdr, peak, source_peak), sampling=planes.sampling, depth=planes.depth)
+        limited = grading.limit_peak(hdr, peak, source_peak)
+        return rgb_to_ycbcr(limited, sampling=planes.sampling, depth=planes.depth, top=top)
 
     return Stage(
         name="to_hdr10", reads={"hdr": (0,)}, writes="packed", function=function, transfer="pq", packing=planes, peak=peak

@@ -25,6 +25,9 @@ CHROMA_OFFSET: dict[str, tuple[float, float]] = {
 }
 """Position of chroma sample 0 in luma samples, (horizontal, vertical)."""
 
+_ROUNDING = 0.02
+"""Codes that a limit on luma stays below its exact value: what float arithmetic of another decoder may add."""
+
 _BAYER_ORDER = 3
 """log2 of the dither tile's side."""
 
@@ -43,7 +46,7 @@ SUBSAMPLED: dict[str, tuple[int, ...]] = {"420": (-1, -2), "422": (-1,), "444": 
 
 
 def rgb_to_ycbcr(
-    rgb: Array, *, sampling: str = "420", matrix: str = "bt2020", depth: int = 10
+    rgb: Array, *, sampling: str = "420", matrix: str = "bt2020", depth: int = 10, top: float | None = None
 ) -> tuple[Array, Array, Array]:
     """Pack a signal to limited-range Y'CbCr with co-sited (top-left) chroma, dithered. BT.2100-2, tables 6 and 9.
 
@@ -53,6 +56,8 @@ def rgb_to_ycbcr(
         sampling: key of `SUBSAMPLED`.
         matrix: key of `gamut.LUMA`.
         depth: bits a sample.
+        top: R'G'B' that no decoded pixel exceeds, chroma being upsampled linearly: luma gives way where subsampled chroma would
+            overshoot at a saturated edge, and where dither would round up. None for no such limit.
 
     Returns:
         Y', Cb, Cr as (N, 1, H', W') and twice (N, 1, H'/h, W'/w), H' and W' being H and W rounded up to even where h or w is 2,
@@ -67,6 +72,15 @@ def rgb_to_ycbcr(
     scale = 2.0 ** (depth - 8)
     y = _quantize(luma * (219 * scale) + 16 * scale, depth)
     c = _quantize(chroma * (224 * scale) + 128 * scale, depth)
+    if top is not None:
+        xp = namespace(y)
+        full = (c - 128 * scale) / (224 * scale)  # (N, 2, H'/h, W'/w)
+        for axis in axes:
+            full = _double_linear(full, axis)
+        above_luma = mix_channels(np.linalg.inv(ycbcr_matrix(matrix))[:, 1:], full)  # (N, 3, H', W'): R', G', B' less Y'
+        limit = xp.floor((top - xp.max(above_luma, axis=1, keepdims=True)) * (219 * scale) + 16 * scale - _ROUNDING)
+        limit = xp.clip(limit, 2 ** (depth - 8), None)
+        y = xp.where(y > limit, limit, y)
     return y, c[:, :1], c[:, 1:]
 
 
@@ -161,6 +175,15 @@ def _double(x: Array, axis: int, offset: float) -> Array:
     shape[axis] *= 2
     # (..., n, ...) twice -> (..., n, 2, ...) -> (..., 2 n, ...)
     return xp.reshape(xp.stack(phases, axis=x.ndim + axis + 1), tuple(shape))
+
+
+def _double_linear(x: Array, axis: int) -> Array:
+    """Twice as many samples, the new ones between two old ones their mean; after the last one it is repeated."""
+    xp = namespace(x)
+    following = xp.concat([_slice(x, axis, 1, x.shape[axis], 1), _slice(x, axis, x.shape[axis] - 1, x.shape[axis], 1)], axis=axis)
+    shape = list(x.shape)
+    shape[axis] *= 2
+    return xp.reshape(xp.stack([x, (x + following) / 2], axis=x.ndim + axis + 1), tuple(shape))
 
 
 def _mirror(x: Array, axis: int, before: int, after: int) -> Array:
