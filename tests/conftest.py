@@ -5,9 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
-import openvino  # noqa: F401  before VapourSynth loads vapoursynth-mlrt-ov, whose own OpenVINO would take its place
 import pytest
 
+from vs_hdrtv import engines
+
+engines.preload()  # before VapourSynth loads vapoursynth-mlrt-ov, whose own OpenVINO would take its place
 
 @pytest.fixture
 def moving_clip():

@@ -175,3 +175,16 @@ def test_auto_takes_onnx_runtime_where_openvino_cannot_start(monkeypatch, caplog
     finally:
         engines._best_on_cpu.cache_clear()
     assert "engine auto: OpenVINO cannot start beside vapoursynth-mlrt-ov" in caplog.text
+
+
+def test_openvino_reports_nothing_to_anybody():
+    import subprocess
+    import sys
+
+    code = (
+        "import os, sys, vs_hdrtv.engines as e\n"
+        "os.fork = lambda *a: sys.exit('forked')\n"
+        "e.import_openvino(); print(sys.modules['openvino_telemetry'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("None", 0), done.stderr

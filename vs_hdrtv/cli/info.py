@@ -83,13 +83,15 @@ def _stream(container: InputContainer, stream: Any) -> dict[str, Any]:
     facts = {
         "index": stream.index,
         "type": stream.type,
-        "codec": context.codec.canonical_name if context is not None else stream.name or None,
+        "codec": context.codec.canonical_name if context is not None else getattr(stream, "name", None) or None,
         "language": None if (language := stream.metadata.get("language", "und")) == "und" else language,
         "title": stream.metadata.get("title"),
     }
     if stream.type == "video" and stream.disposition & Disposition.attached_pic:
         return facts | {"type": "cover", "width": stream.width, "height": stream.height}
     more = _KINDS.get(stream.type)
+    if context is None and stream.type in _DECODED:
+        return facts | {"type": f"{stream.type} that cannot be decoded"}  # a codec that nobody knows, a damaged header
     return facts if more is None else facts | more(container, stream)
 
 
@@ -130,6 +132,7 @@ def _video(container: InputContainer, stream: Any) -> dict[str, Any]:
     }
 
 
+_DECODED = {"video", "audio"}
 _KINDS: dict[str, Callable[[InputContainer, Any], dict[str, Any]]] = {"video": _video, "audio": _audio, "attachment": _attachment}
 """Type of a stream -> what else is known of it."""
 
@@ -188,7 +191,7 @@ def _cover_lines(facts: dict[str, Any]) -> Iterator[str]:
 
 
 def _other_lines(facts: dict[str, Any]) -> Iterator[str]:
-    yield f"{facts['type']:<10}{facts['codec'] or 'unknown'}{_named(facts)}"
+    yield f"{facts['type']:<9} {facts['codec'] or 'unknown'}{_named(facts)}"
 
 
 def _video_lines(facts: dict[str, Any]) -> Iterator[str]:

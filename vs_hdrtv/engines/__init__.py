@@ -11,6 +11,7 @@ import functools
 import importlib
 import importlib.util
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -106,7 +107,7 @@ def create(name: str = "auto", device: str | None = None, precision: str = "fp32
 @functools.cache
 def _best_on_cpu() -> str:
     try:
-        importlib.import_module("openvino")
+        import_openvino()
     except ModuleNotFoundError:
         pass  # the engine says what to install
     except ImportError:
@@ -123,7 +124,21 @@ def preload() -> None:
     in the other order Python's half of OpenVINO refuses to start.
     """
     with contextlib.suppress(ImportError):
-        importlib.import_module("openvino")
+        import_openvino()
+
+
+def import_openvino() -> Any:
+    """The package `openvino`, which reports nothing to anybody.
+
+    Left to itself it starts a process at every import that sends an event to its makers; without the package of the next line it
+    uses its own stub of it. A conversion on an encoder farm has no business on the network, and a fork beside VapourSynth's
+    threads may hang.
+
+    Raises:
+        ImportError: it is not there, or cannot start beside another build of itself.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is how import is told to fail
+    return importlib.import_module("openvino")
 
 
 @functools.cache

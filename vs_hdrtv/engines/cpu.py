@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import weights
 from ..errors import InputError
 from ..weights import ModelCard
-from . import Floats, Network, at_least_smallest, cores, require_cpu
+from . import Floats, Network, at_least_smallest, cores, import_openvino, require_cpu
 
 SIZES = 4
 """Frame sizes whose compiled networks are kept."""
@@ -31,7 +31,7 @@ class CpuEngine:
     def __init__(self, device: str | None = None, precision: str = "fp32", threads: int | None = None) -> None:
         require_cpu(self.name, device, precision)
         try:
-            import openvino
+            openvino = import_openvino()
         except ModuleNotFoundError:
             raise InputError("engine 'cpu': openvino is not installed; pip install openvino") from None
         except ImportError:
