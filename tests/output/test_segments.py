@@ -250,3 +250,13 @@ def test_a_damaged_segment_is_told(packed, tmp_path):
         output.write(packed(settings), tmp_path / "out.mp4", settings, segment_frames=6, resume=True)
     path.unlink()
     assert output.write(packed(settings), tmp_path / "out.mp4", settings, segment_frames=6, resume=True).frames == 20
+
+
+def test_a_folder_that_is_somebody_elses_stays_as_it_is(packed, tmp_path):
+    (tmp_path / "out.mp4.partial").mkdir()
+    (tmp_path / "out.mp4.partial/diary.txt").write_text("dear diary")
+    settings = settings_of()
+    for options in ({}, {"resume": True}, {"overwrite": True}):
+        with pytest.raises(InputError, match="is in the way and no unfinished conversion"):
+            output.write(packed(settings, 6), tmp_path / "out.mp4", settings, **options)
+    assert (tmp_path / "out.mp4.partial/diary.txt").read_text() == "dear diary"

@@ -196,7 +196,7 @@ class Companions:
         context = stream.codec_context
         name = context.codec.canonical_name if context is not None else stream.name or "an unknown format"
         if stream.type == "data":
-            logger.warning("data stream %d left out: %s is not copied", stream.index, name)
+            logger.warning("data stream %d left out: timecode, telemetry and the like are not copied", stream.index)
             return
         advice = "" if self._suffix == ".mkv" else "; write .mkv to keep it"
         logger.warning("%s stream %d left out: %s cannot hold %s%s", stream.type, stream.index, self._suffix, name, advice)

@@ -75,22 +75,22 @@ class Unfinished:
         Raises:
             InputError: another process is at it; what is there is another job's, or nobody said what to do with it.
         """
+        if self.folder.exists() and not (self.folder / _RECORD).exists() and any(self.folder.iterdir()):
+            raise InputError(f"{self._who}: {self.folder} is in the way and no unfinished conversion; move it, or name OUT otherwise")
+        theirs = False
         try:
-            self.folder.mkdir(exist_ok=True)
-            file = (self.folder / _RECORD).open("a+", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{self._who}: {self.folder} cannot be written ({reason(error)})") from None
-        ours = False
-        try:
-            with file:
-                ours = _lock(file)
-                if not ours:
+            with self._record() as record:
+                theirs = not _lock(record)
+                if theirs:
                     raise InputError(f"{self._who}: {self.folder} is in use by another conversion; wait for it")
-                self._prepare(file, resume, overwrite)
+                try:
+                    self._prepare(record, resume, overwrite)
+                except OSError as error:
+                    raise InputError(f"{self._who}: {self.folder} cannot be written ({reason(error)})") from None
                 self.begun = True
                 yield self.folder
         finally:
-            if ours and (self._done or not self.finished()):
+            if not theirs and (self._done or not self.finished()):
                 shutil.rmtree(self.folder, ignore_errors=True)
 
     def done(self) -> None:
@@ -100,6 +100,13 @@ class Unfinished:
     def finished(self) -> list[Path]:
         """What names the finished segments."""
         return sorted(self.folder.glob("[0-9]*.json"))
+
+    def _record(self) -> IO[str]:
+        try:
+            self.folder.mkdir(exist_ok=True)
+            return (self.folder / _RECORD).open("a+", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{self._who}: {self.folder} cannot be written ({reason(error)})") from None
 
     def _prepare(self, record: IO[str], resume: bool, overwrite: bool) -> None:
         finished = self.finished()
