@@ -137,6 +137,7 @@ def measure(hdr: Floats, light: FrameLight, depth: int = 10) -> Measured:
     y = np.asarray(luminance(linear, "bt2020"))[0]
     brightest = np.max(hdr, axis=0)
     counted = np.max(linear, axis=0) >= BLACK
+    tolerance = rounding(hdr, linear, depth)
     points = (1.0, 50.0, 99.0, 99.9)
     return Measured(
         light=light,
@@ -144,7 +145,7 @@ def measure(hdr: Floats, light: FrameLight, depth: int = 10) -> Measured:
         mean=float(y.mean(dtype=np.float64)),
         above={limit: 100 * float(np.mean(y > limit)) for limit in (100.0, REFERENCE_WHITE, 1000.0)},
         counted=int(np.count_nonzero(counted)),
-        outside={gamut: int(np.count_nonzero(outside(hdr, linear, gamut, depth) & counted)) for gamut in GAMUTS},
+        outside={gamut: int(np.count_nonzero(outside(linear, tolerance, gamut) & counted)) for gamut in GAMUTS},
         histogram=histogram(y),
         histogram_max=_shares(brightest),
         waveform=waveform(np.concatenate([hdr, np.asarray(pq_inverse_eotf(y))[None]])),
@@ -152,23 +153,28 @@ def measure(hdr: Floats, light: FrameLight, depth: int = 10) -> Measured:
     )
 
 
-def outside(hdr: Floats, light: Floats, gamut: str, depth: int = 10) -> NDArray[np.bool_]:
-    """Which pixels no colour of a gamut can be, whatever their brightness.
+def rounding(hdr: Floats, light: Floats, depth: int = 10) -> Floats:
+    """Light, in cd/m2, by which `CODES` codes in each of R', G', B' of `hdr` change its `light`.
 
-    A pixel is outside where R, G or B of the gamut is negative by more than `CODES` codes in each of R', G', B' of BT.2020
-    can make it.
+    A code of limited range is 1 / (219 * 2^(depth - 8)) of the signal. BT.2100-2, table 9.
+    """
+    higher: Floats = pq_eotf(hdr + CODES / (219 * 2.0 ** (depth - 8)))
+    return higher - light
+
+
+def outside(light: Floats, tolerance: Floats, gamut: str) -> NDArray[np.bool_]:
+    """Which pixels no colour of a gamut can be, whatever their brightness: R, G or B of the gamut is negative.
 
     Args:
-        hdr: (3, H, W) PQ signal, BT.2020.
-        light: the same in cd/m2.
+        light: (3, H, W) BT.2020, cd/m2.
+        tolerance: how far R, G and B of `light` may each be off.
         gamut: key of `color.gamut.PRIMARIES`.
-        depth: bits of a sample; a code of limited range is 1 / (219 * 2^(depth - 8)) of the signal (BT.2100-2, table 9).
 
     Returns:
         (H, W).
     """
-    step = CODES / (219 * 2.0 ** (depth - 8))
-    tolerance = mix_channels(np.abs(conversion_matrix("bt2020", gamut)), np.asarray(pq_eotf(hdr + step)) - light)
+    matrix = conversion_matrix("bt2020", gamut)
+    tolerance = mix_channels(np.abs(matrix), tolerance)
     found: NDArray[np.bool_] = np.any(np.asarray(convert(light, "bt2020", gamut)) < -tolerance, axis=0)
     return found
 

@@ -59,30 +59,32 @@ def scope_page(report: Scope) -> str:
     curves += [("claimed by the file", "var(--dim)")] if report.claimed else []
     body = f"""
 <h1>{escape(report.name)}</h1>
-<p class="note">{escape(READINGS[report.kind])}. {len(report.views)} frames looked at, {len(report.curve)} of {report.frames}
+<p class="note">{_text(READINGS[report.kind])}. {len(report.views)} frames looked at, {len(report.curve)} of {report.frames}
 measured for light. Keys: ← → frames, P picture, F false colour.</p>
 <nav class="strip" id="strip" aria-label="frames"></nav>
+<div class="desk"><div>
 <section><h2><span id="title"></span><small>for this screen: BT.2390 from {number(report.peak)} to 203 cd/m²</small></h2>
 <div class="modes" id="modes"><button type="button" data-mode="picture" data-key="p" aria-pressed="true">Picture</button>
 <button type="button" data-mode="false" data-key="f" aria-pressed="false">False colour</button></div>
 <div class="view"><img id="picture" alt="the frame"></div>
 <img class="legend" id="false-legend" alt="colours of luminance in cd/m²" src="{_legend(false_color_legend)}" hidden></section>
-<div class="grid">{"".join(plots)}
+<section><h2>Light level over time<small>{_keys(*curves)}</small></h2>
+<div class="plot" id="light" data-label="light level over time"></div></section>
+</div><div>{"".join(plots)}</div></div>
+<div class="grid"><div>
 <section><h2>Chromaticity, CIE 1976 u′v′<small>{triangles}</small></h2><div class="square">
 <img alt="spectral locus and gamuts" src="{_uri(plane_background(560, 16), "png")}">
 <img id="plane" alt="chromaticities"></div></section>
-</div>
-<section><h2>Light level over time<small>{_keys(*curves)}</small></h2>
-<div class="plot" id="light" data-label="light level over time"></div></section>
-<div class="grid">
+<section><h2>Gamut</h2><table><thead><tr><th>outside</th><th>this frame</th><th>all {len(report.views)} frames</th></tr></thead>
+<tbody>{"".join(gamut)}</tbody></table>
+<p class="note">Percent of the pixels of {BLACK:g} cd/m² and more that no colour of the gamut can be, by more than {CODES} codes
+of rounding in R′, G′ and B′.</p></section></div>
+<div>
 <section><h2>This frame</h2><table><tbody id="numbers"></tbody></table></section>
 <section><h2>Light level<small>{how}</small></h2>{_table(("cd/m²", "measured", "the file claims"), levels)}
 <p class="note">MaxRGB is the highest max(R, G, B) of a frame, MaxCLL the highest of the file; MaxFALL is the highest average of
 it (CTA-861.3).</p></section>
-<section><h2>Gamut</h2><table><thead><tr><th>outside</th><th>this frame</th><th>all {len(report.views)} frames</th></tr></thead>
-<tbody>{"".join(gamut)}</tbody></table>
-<p class="note">Percent of the pixels of {BLACK:g} cd/m² and more that no colour of the gamut can be, by more than {CODES} codes
-of rounding in R′, G′ and B′.</p></section>
+</div>
 <section><h2>File</h2>{_facts(report.facts)}</section></div>"""
     content = {
         "first": report.brightest,
@@ -138,7 +140,7 @@ def compare_page(report: Comparison) -> str:
     )
     body = f"""
 <h1>A: {escape(report.names[0])}<br>B: {escape(report.names[1])}</h1>
-<p class="note">{escape(". ".join(readings))}. Keys: ← → frames, W wipe, A, B, D difference.</p>{notes}
+<p class="note">{_text(". ".join(readings))}. Keys: ← → frames, W wipe, A, B, D difference.</p>{notes}
 <nav class="strip" id="strip" aria-label="frames"></nav>
 <section><h2><span id="title"></span><small>both by one BT.2390 curve to {REFERENCE_WHITE:g} cd/m² for this screen</small></h2>
 <div class="modes" id="modes">{modes}</div>
@@ -223,8 +225,12 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _facts(facts: Facts) -> str:
-    rows = (f'<tr><th scope="row">{escape(word)}</th><td>{escape(line)}</td></tr>' for word, line in facts)
+    rows = (f'<tr><th scope="row">{escape(word)}</th><td>{_text(line)}</td></tr>' for word, line in facts)
     return f'<table class="facts"><tbody>{"".join(rows)}</tbody></table>'
+
+
+def _text(line: str) -> str:
+    return escape(line).replace("cd/m2", "cd/m²")
 
 
 def _rounded(shares: Iterable[float]) -> list[float]:

@@ -56,7 +56,7 @@ function steps(values, left, width, row) {
 // Shares of pixels in percent, logarithmic from 0.001 %.
 function drawHistogram(id, curves) {
   svg(id, 280, (width) => {
-    const left = 52, top = 8, bottom = 252, inner = width - left - 6, low = -3, high = 2;
+    const left = 60, top = 8, bottom = 252, inner = width - left - 6, low = -3, high = 2;
     const row = (share) => bottom - (Math.min(Math.max(share > 0 ? Math.log10(share) : low, low), high) - low) / (high - low) * (bottom - top);
     let out = `<rect x="${left}" y="${top}" width="${inner}" height="${bottom - top}" fill="#1d2027"/>`;
     for (let e = low; e <= high; e++) out += line(left, row(10 ** e), left + inner, row(10 ** e), "grid-line") + label(left - 6, row(10 ** e) + 4, 10 ** e >= 1 ? 10 ** e + " %" : (10 ** e).toFixed(-e) + " %", "end");
@@ -84,7 +84,7 @@ function filmstrip(show) {
     current = Math.min(Math.max(index, 0), data.frames.length - 1);
     [...strip.children].forEach((button, i) => button.setAttribute("aria-current", i === current));
     const chosen = strip.children[current];
-    strip.scrollTo({ left: chosen.offsetLeft - strip.offsetLeft - (strip.clientWidth - chosen.clientWidth) / 2, behavior: "smooth" });
+    strip.scrollTo({ left: chosen.offsetLeft - strip.offsetLeft - (strip.clientWidth - chosen.clientWidth) / 2 });
     show(data.frames[current]);
   };
   document.addEventListener("keydown", (event) => {
@@ -94,6 +94,7 @@ function filmstrip(show) {
     const button = document.querySelector(`[data-key="${event.key.toLowerCase()}"]`);
     if (button) button.click();
   });
+  addEventListener("load", () => choose(current)); // now the strip knows its width
   let waiting;
   addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(() => choose(current), 80); });
   choose(current);
