@@ -78,7 +78,10 @@ def test_interlaced_source_needs_a_word_and_then_doubles_its_rate(run, video_fil
     source, result = video_file(interlaced=True, rate=25), tmp_path / "out.mp4"
     code, _, err = run("convert", source, result, *QUICK)
     assert (code, err.count("\n")) == (2, 1)
-    assert "is interlaced; add --deinterlace" in err
+    assert "is interlaced; its frames look whole" in err and "--progressive" in err and "--deinterlace" in err
+    whole = tmp_path / "whole.mp4"
+    assert run("convert", source, whole, *QUICK, "--progressive")[0] == 0
+    assert len(facts(whole)[0]) == 12
     code, _, err = run("convert", source, result, *QUICK, "--deinterlace", "--start", 2, "--end", 8)
     assert code == 0, err
     frames, _ = facts(result)

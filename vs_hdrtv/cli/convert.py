@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .. import engines, media, output
 from ..errors import InputError
 from ..hdr10 import SIGNALLING
+from ..scan import recognise
 from .console import Progress, duration, say
 
 if TYPE_CHECKING:
@@ -86,11 +87,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--start", type=int, default=0, metavar="N", help="first frame, counted from 0 in IN")
     source.add_argument("--end", type=int, metavar="N", help="frame of IN to stop before (default: its end)")
     source.add_argument("--track", type=int, metavar="N", help="index of the video stream (default: the first)")
-    source.add_argument(
+    scan = source.add_mutually_exclusive_group()
+    scan.add_argument(
         "--deinterlace",
         action="store_true",
         help="bwdif, doubling the frame rate; top field first where IN does not say",
     )
+    scan.add_argument("--progressive", action="store_true", help="take the frames as they are, though IN is tagged interlaced")
     source.add_argument(
         "--letterbox",
         default="none",
@@ -220,6 +223,7 @@ def _job(
             "track": source.track,
             "frames": list(cut),
             "deinterlaced": arguments.deinterlace,
+            "progressive": arguments.progressive,
         },
         "arguments": options | shots | {"letterbox": str(bars or "none")},
         "engine": f"{engine.name} {engine.device}",
@@ -277,8 +281,6 @@ def _upright(source: media.Source, start: int, arguments: argparse.Namespace) ->
     if clip.format is None or not clip.width or not clip.height:
         raise InputError(f"{NAME}: {path} changes its size or format midway; cut it into parts that are alike")
     properties = clip.get_frame(start).props
-    if properties.get("_FieldBased", 0) and not arguments.deinterlace:
-        raise InputError(f"{NAME}: {path} is interlaced; add --deinterlace")
     for kind, signalling in SIGNALLING.items():
         transfer = properties.get("_Transfer") if arguments.transfer is None else None
         if transfer == signalling.transfer and not arguments.force:
@@ -286,13 +288,24 @@ def _upright(source: media.Source, start: int, arguments: argparse.Namespace) ->
     _check_dynamic(source, properties.get("_Transfer"), arguments)
     if arguments.deinterlace:
         return _deinterlace(clip), 2
-    from ..scan import recognise
-
+    if arguments.progressive:
+        return clip.std.SetFieldBased(0), 1
+    # What the pictures themselves show: tags are often wrong in both directions.
     found = recognise(clip)
+    if found.tagged:
+        raise InputError(f"{NAME}: {path} is interlaced; {_REMEDIES[found.kind].format(found.evidence)}")
     if found.kind != "progressive":
-        advice = "--deinterlace makes whole pictures of it" if found.kind == "interlaced" else found.advice
-        logger.warning("%s looks %s though it is not tagged so (%s); %s", path, found.kind, found.evidence, advice)
+        remedy = _REMEDIES[found.kind].format(found.evidence)
+        logger.warning("%s looks %s though it is not tagged so; %s", path, found.kind, remedy)
     return clip, 1
+
+
+_REMEDIES = {
+    "interlaced": "add --deinterlace ({})",
+    "telecined": "film under 3:2 pulldown ({}): scripts/telecined.vpy gives it back, --deinterlace makes video of it",
+    "progressive": "its frames look whole ({}): add --progressive to take them so, or --deinterlace",
+}
+"""What to do about a file that is tagged interlaced, or looks it, by what its pictures show."""
 
 
 def _check_dynamic(source: media.Source, transfer: int | None, arguments: argparse.Namespace) -> None:
