@@ -76,7 +76,8 @@ class Unfinished:
             InputError: another process is at it; what is there is another job's, or nobody said what to do with it.
         """
         if self.folder.exists() and not (self.folder / _RECORD).exists() and any(self.folder.iterdir()):
-            raise InputError(f"{self._who}: {self.folder} is in the way and no unfinished conversion; move it, or name OUT otherwise")
+            what = f"{self.folder} is in the way and no unfinished conversion"
+            raise InputError(f"{self._who}: {what}; move it, or name OUT otherwise")
         theirs = False
         try:
             with self._record() as record:
