@@ -20,11 +20,11 @@ DISPLAY, LIGHT = MasteringDisplay(max_luminance=600), ContentLight(777, 123)
 def info(capfd):
     """A function that gives the lines and the facts that the command says of a file."""
 
-    def run(path, code=0):
+    def run(path, *words, code=0):
         capfd.readouterr()
-        assert cli.main(["info", str(path)]) == code
+        assert cli.main(["info", *words, str(path)]) == code
         text = capfd.readouterr()
-        assert cli.main(["info", "--json", str(path)]) == code
+        assert cli.main(["info", "--json", *words, str(path)]) == code
         return text.out.splitlines(), json.loads(capfd.readouterr().out), text.err
 
     return run
@@ -224,3 +224,12 @@ def test_a_file_that_is_no_video_is_one_line(capfd, tmp_path, arguments):
     out, err = capfd.readouterr()
     assert out == "" and err.count("\n") == 1
     assert err.startswith("info: ") and "is not a video" in err
+
+
+def test_scan_says_what_the_pictures_show(info, video_file):
+    path = video_file("a.mp4", interlaced=True)
+    lines, facts, _ = info(path, "--scan")
+    assert facts["scan"]["kind"] == "progressive"  # the ramp moves by whole frames
+    assert "frames move" in facts["scan"]["evidence"]
+    assert any(line.startswith("pictures  look progressive") and "core.std.SetFieldBased(clip, 0)" in line for line in lines)
+    assert "scan" not in info(path)[1]

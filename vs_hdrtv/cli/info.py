@@ -38,6 +38,7 @@ PQ = 16
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that `run` reads."""
     parser.add_argument("file", type=Path, metavar="FILE", help="any file that FFmpeg can read")
+    parser.add_argument("--scan", action="store_true", help="look at the pictures for interlacing and pulldown; reads all of FILE")
     parser.add_argument("--json", action="store_true", help="the same facts as one JSON object, for scripts")
 
 
@@ -52,6 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     with media.open_media(arguments.file, NAME) as container:
         facts = describe(container, arguments.file)
+    if arguments.scan:
+        facts["scan"] = _scan(arguments.file)
     if arguments.json:
         say(json.dumps(facts, indent=2, ensure_ascii=False))
         return 0
@@ -74,6 +77,14 @@ def describe(container: InputContainer, path: Path) -> dict[str, Any]:
         "chapters": len(container.chapters()),
         "streams": [_stream(container, stream) for stream in container.streams],
     }
+
+
+def _scan(path: Path) -> dict[str, Any]:
+    """What the pictures of the first video stream show, whatever it is tagged as."""
+    from ..scan import recognise
+
+    found = recognise(media.open_source(path, NAME).clip)
+    return {"kind": found.kind, "field_order": found.field_order, "evidence": found.evidence, "advice": found.advice}
 
 
 def _stream(container: InputContainer, stream: Any) -> dict[str, Any]:
@@ -172,6 +183,10 @@ def lines(facts: dict[str, Any]) -> Iterator[str]:
         yield from _LINES.get(stream["type"], _other_lines)(stream)
     if facts["chapters"]:
         yield f"chapters  {facts['chapters']}"
+    if scan := facts.get("scan"):
+        order = f", {scan['field_order']} field first" if scan["field_order"] else ""
+        advice = f"; {scan['advice']}" if scan["advice"] else ""
+        yield f"pictures  look {scan['kind']}{order} ({scan['evidence']}){advice}"
 
 
 def _length(seconds: float) -> str:
