@@ -238,3 +238,29 @@ def test_help_names_every_option_of_the_filters_that_is_handed_on():
     assert options <= known
     # Left to Python: a clip, and what is chosen by --letterbox, --format, or has no one-word form.
     assert known - options == {"clip", "letterbox", "format", "precision", "threads", "ceiling_areas"}
+
+
+def test_a_ceiling_holds_in_its_areas_alone(run, video_file, tmp_path):
+    source, plain, limited = video_file(size=(128, 96)), tmp_path / "plain.mkv", tmp_path / "limited.mkv"
+    quick = ("--preset", "bt2446a", "--encoder", "ffv1", "--end", 2)
+    assert run("convert", source, plain, *quick)[0] == 0
+    words = ("--ceiling", 60, "--ceiling-area", "90,0,38,40", "--ceiling-area", "90,70,38,26", "--threads", 1)
+    code, _, err = run("convert", source, limited, *quick, *words)
+    assert code == 0, err
+
+    def picture(path):
+        with av.open(str(path)) as file:
+            plane = next(file.decode(video=0)).planes[0]
+            return np.frombuffer(plane, np.uint16).reshape(plane.height, -1)[:, : plane.width].astype(int)
+
+    before, after = picture(plain), picture(limited)
+    assert (before[:, :70] == after[:, :70]).all()
+    # ST 2084: 60 cd/m2 is PQ 0.4552, code 462.8 of 10 bits (BT.2100-2, table 9), which dither may round up.
+    assert after[:40, 90:].max() <= 463 < before[:40, 90:].max() - 20
+    assert after[70:, 90:].max() <= 463
+
+
+def test_an_area_that_cannot_be_read(run, video_file, tmp_path):
+    code, _, err = run("convert", video_file(), tmp_path / "out.mkv", *QUICK, "--ceiling", 100, "--ceiling-area", "1,2,3")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--ceiling-area: '1,2,3' is not LEFT,TOP,WIDTH,HEIGHT in pixels" in err

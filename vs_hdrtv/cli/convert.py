@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,12 +44,30 @@ class Option:
         type: how its word is read; bool for a switch.
         metavar: what stands for its value in the help.
         help: for people.
+        repeated: it is a list, `ceiling_areas` being given as `--ceiling-area` once for each.
     """
 
     name: str
-    type: type
+    type: Callable[[str], object]
     metavar: str | None
     help: str
+    repeated: bool = False
+
+    @property
+    def flag(self) -> str:
+        """As it is typed."""
+        return f"--{(self.name.removesuffix('s') if self.repeated else self.name).replace('_', '-')}"
+
+
+def area(text: str) -> tuple[int, ...]:
+    """`LEFT,TOP,WIDTH,HEIGHT` in pixels."""
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 4:
+        raise argparse.ArgumentTypeError(f"{text!r} is not LEFT,TOP,WIDTH,HEIGHT in pixels")
+    return numbers
 
 
 CONVERSION = (
@@ -56,6 +75,8 @@ CONVERSION = (
     Option("model", str, "NAME|PATH", "network to use instead of the preset's own"),
     Option("engine", str, None, "auto, cpu, torch ... (default: auto, CUDA where there is one)"),
     Option("device", str, None, "the engine's device, for example cuda:1"),
+    Option("precision", str, None, "fp32, or fp16 on a GPU (default: fp32)"),
+    Option("threads", int, "N", "CPU threads of the network (default: all)"),
     Option("peak", float, "CD/M2", "of the mastering display (default: 1000)"),
     Option("hlg", bool, None, "HLG instead of PQ (HDR10)"),
     Option("force", bool, None, "convert a file that is tagged HDR as if it were SDR"),
@@ -65,7 +86,8 @@ LOOK = (
     Option("reference_white", float, "CD/M2", "where SDR white goes (default: 203)"),
     Option("highlight_gain", float, "FACTOR", "of what is brighter than reference white (default: 1)"),
     Option("saturation", float, "FACTOR", "of colour (default: 1)"),
-    Option("ceiling", float, "CD/M2", "nothing is brighter (default: the peak)"),
+    Option("ceiling", float, "CD/M2", "nothing is brighter, or nothing in the ceiling areas (default: the peak)"),
+    Option("ceiling_areas", area, "L,T,W,H", "where the ceiling holds: subtitles, a logo; may be repeated", repeated=True),
     Option("shots", Path, "FILE", "text file of other values of these for some frames, counted from 0 in IN (deinterlaced)"),
 )
 TAGS = (
@@ -113,11 +135,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_options(parser: argparse.ArgumentParser, title: str, options: tuple[Option, ...]) -> None:
     group = parser.add_argument_group(title)
     for option in options:
-        flag = f"--{option.name.replace('_', '-')}"
         if option.type is bool:
-            group.add_argument(flag, action="store_true", default=None, help=option.help)
+            group.add_argument(option.flag, action="store_true", default=None, help=option.help)
         else:
-            group.add_argument(flag, type=option.type, metavar=option.metavar, help=option.help)
+            action = "append" if option.repeated else "store"
+            flag, name, kind = option.flag, option.name, option.type
+            group.add_argument(flag, action=action, dest=name, type=kind, metavar=option.metavar, help=option.help)
 
 
 def _qualities() -> str:
@@ -148,7 +171,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = _given(arguments) | {"format": settings.format}
     # An unknown engine, preset or model shows before a long file is indexed. The engine comes first also because OpenVINO
     # refuses to load once VapourSynth has loaded vapoursynth-mlrt-ov, which brings another build of it.
-    engines.create(arguments.engine or "auto", device=arguments.device)
+    _engine(arguments)
     _try(arguments, options)
     source = media.open_source(arguments.input, NAME, arguments.track)
     start, end = _range(arguments, source.clip.num_frames)
@@ -213,7 +236,7 @@ def _job(
     there = arguments.input.stat()
     network = arguments.model or PRESETS[arguments.preset or "fast"].model
     shots = {"shots": hashlib.sha256(arguments.shots.read_bytes()).hexdigest()} if arguments.shots is not None else {}
-    engine = engines.create(arguments.engine or "auto", device=arguments.device)
+    engine = _engine(arguments)
     return {
         "version": importlib.metadata.version("vs-hdrtv"),
         "source": {
@@ -226,9 +249,14 @@ def _job(
             "progressive": arguments.progressive,
         },
         "arguments": options | shots | {"letterbox": str(bars or "none")},
-        "engine": f"{engine.name} {engine.device}",
+        "engine": f"{engine.name} {engine.device}, {engine.threads} threads",
         "weights": weights.find(network).safetensors_sha256 if network is not None else None,
     }
+
+
+def _engine(arguments: argparse.Namespace) -> engines.Engine:
+    said = arguments
+    return engines.create(said.engine or "auto", said.device, said.precision or "fp32", said.threads)
 
 
 def _given(arguments: argparse.Namespace) -> dict[str, Any]:

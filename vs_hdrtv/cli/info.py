@@ -38,7 +38,7 @@ PQ = 16
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that `run` reads."""
     parser.add_argument("file", type=Path, metavar="FILE", help="any file that FFmpeg can read")
-    parser.add_argument("--scan", action="store_true", help="look at the pictures for interlacing and pulldown; reads all of FILE")
+    parser.add_argument("--scan", action="store_true", help="look at the pictures for interlacing and pulldown (reads FILE)")
     parser.add_argument("--json", action="store_true", help="the same facts as one JSON object, for scripts")
 
 
