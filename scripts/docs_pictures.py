@@ -16,6 +16,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from PIL import Image
 
 from vs_hdrtv import engines, weights
 from vs_hdrtv.color.gamut import convert
@@ -25,6 +26,8 @@ from vs_hdrtv.scope import sheet
 HEIGHT, WIDTH = 540, 960
 HORIZON = 0.58
 FRAMES, RATE = 24, 24
+LIMIT = 400_000
+"""Bytes of a picture in the repository."""
 EXPOSURE = 0.5
 """Of SDR: what is brighter than 2 clips."""
 
@@ -143,7 +146,7 @@ def main() -> None:
     sdr = sdr_of(0.5).astype(np.float32) / 255
     hdr = engine.download(network(engine.upload(sdr[None])))[0]
     title = f"A rendered scene by {arguments.model}"
-    sheet.figure(sdr, hdr, title=title).save(arguments.folder / "picture.png", optimize=True)
+    sheet.figure(sdr, hdr, title=title).save(arguments.folder / "picture.png")
     with tempfile.TemporaryDirectory() as folder:
         source, master, result = (Path(folder) / name for name in ("scene-sdr.mp4", "scene-hdr10.mp4", f"{arguments.model}.mp4"))
         write_sdr(source)
@@ -152,6 +155,20 @@ def main() -> None:
         _run("convert", source, result, *cut, "--model", arguments.model, "--crf", "8")
         _run("scope", master, "--all", "--output", arguments.folder / "scope.png", "--overwrite")
         _run("compare", source, result, "--offset", "11", "--output", arguments.folder / "compare.png", "--overwrite")
+    for name in ("picture.png", "scope.png", "compare.png"):
+        _make_small(arguments.folder / name)
+
+
+def _make_small(path: Path) -> None:
+    """Steps of the 8-bit values just coarse enough for `LIMIT`: a palette of 256 colours would be seen, these are not."""
+    pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    for step in range(1, 9):
+        coarse = np.clip((pixels + step // 2) // step * step, 0, 255).astype(np.uint8)
+        Image.fromarray(coarse).save(path, optimize=True)
+        if path.stat().st_size < LIMIT:
+            print(f"{path}: {path.stat().st_size} bytes, steps of {step}")
+            return
+    raise SystemExit(f"docs_pictures: {path} has {path.stat().st_size} bytes, more than {LIMIT}")
 
 
 def _run(*words: object) -> None:
