@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     if "png" in outputs:
         pictures.write_picture(outputs["png"], sheet.compare_sheet(found), NAME)
     if "html" in outputs:
-        from ..scope import page
+        from ..scope.page import compare_page
 
-        pictures.write_page(outputs["html"], page.compare_page(found), NAME)
+        pictures.write_page(outputs["html"], compare_page(found), NAME)
     return 0

@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     if "png" in outputs:
         pictures.write_picture(outputs["png"], sheet.scope_sheet(found), NAME)
     if "html" in outputs:
-        from ..scope import page
+        from ..scope.page import scope_page
 
-        pictures.write_page(outputs["html"], page.scope_page(found), NAME)
+        pictures.write_page(outputs["html"], scope_page(found), NAME)
     return 0

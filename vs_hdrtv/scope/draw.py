@@ -129,8 +129,15 @@ def position(light: float) -> float:
     return float(pq_inverse_eotf(np.array([light]))[0])
 
 
-def fit(canvas: Image.Image, pixels: NDArray[np.uint8], box: Box) -> Box:
-    """Put a picture into a box, keeping its aspect; where it came to lie."""
+def fit(canvas: Image.Image, pixels: NDArray[np.uint8], box: Box, *, codes: bool = False) -> Box:
+    """Put a picture into a box, keeping its aspect; where it came to lie.
+
+    Args:
+        canvas: the picture to put it into.
+        pixels: (H, W, 3).
+        box: the place.
+        codes: its colours stand for numbers: none is mixed of two.
+    """
     from PIL import Image, ImageDraw
 
     left, top, right, bottom = box
@@ -138,7 +145,8 @@ def fit(canvas: Image.Image, pixels: NDArray[np.uint8], box: Box) -> Box:
     factor = min((right - left) / width, (bottom - top) / height)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     ImageDraw.Draw(canvas).rectangle((left, top, right - 1, bottom - 1), fill=PLOT)
-    how = Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.LANCZOS
+    smooth = Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.LANCZOS
+    how = Image.Resampling.NEAREST if codes else smooth
     x, y = left + (right - left - size[0]) // 2, top + (bottom - top - size[1]) // 2
     canvas.paste(Image.fromarray(pixels).resize(size, how), (x, y))
     return x, y, x + size[0], y + size[1]

@@ -288,8 +288,9 @@ def false_color(light: Floats) -> NDArray[np.uint8]:
 
 
 def delta_color(delta: Floats) -> NDArray[np.uint8]:
-    """dE_ITP as colours, in octaves; as `false_color`."""
-    return _bands(delta_position(delta), delta_position(np.array([0.0, *DELTA_TICKS, 2 * DELTA_TICKS[-1]])), DELTA_BANDS)
+    """dE_ITP (..., H, W) as colours (..., H, W, 3): one for each octave, without shades, since coding noise alone is some."""
+    colors: NDArray[np.uint8] = np.array(DELTA_BANDS, dtype=np.uint8)[np.searchsorted(DELTA_TICKS, delta, side="right")]
+    return colors
 
 
 def delta_position(delta: Floats) -> NDArray[np.float64]:

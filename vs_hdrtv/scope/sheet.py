@@ -110,7 +110,7 @@ def figure(sdr: Floats, hdr: Floats, title: str = "SDR to HDR") -> Image.Image:
 
     fit(canvas, to_bytes(np.asarray(srgb_inverse_eotf(sdr_light))), box(left, top))
     fit(canvas, to_bytes(tone_map(hdr)), box(right, top))
-    fit(canvas, false_color(hdr_luminance), box(left, bottom))
+    fit(canvas, false_color(hdr_luminance), box(left, bottom), codes=True)
     end = bottom + HEADING + panel
     false_color_legend(canvas, draw, (left, end + 12, left + PANEL_WIDTH, end + 34))
     x = right + 56
@@ -146,7 +146,7 @@ def scope_sheet(report: Scope, index: int | None = None) -> Image.Image:
     _head(draw, picture, "Picture, for this screen", f"BT.2390 from {number(report.peak)} to 203 cd/m2")
     fit(canvas, view.picture, picture)
     _head(draw, false, "False colour", "luminance, cd/m2")
-    fit(canvas, view.false_color, false)
+    fit(canvas, view.false_color, false, codes=True)
     false_color_legend(canvas, draw, (false[0], false[3] + 10, false[2], false[3] + 26))
     _head(draw, plot, "Chromaticity, CIE 1976")
     legend(draw, plot[2], plot[1] - HEADING // 2, tuple(OUTLINES.values()))
@@ -221,7 +221,7 @@ def compare_sheet(report: Comparison, index: int | None = None) -> Image.Image:
 
     difference, bins, numbers = (_box(column, rows[1]) for column in range(3))
     _head(draw, difference, "Difference", "dE_ITP, 1 is just noticeable (BT.2124)")
-    fit(canvas, pair.delta_map, difference)
+    fit(canvas, pair.delta_map, difference, codes=True)
     delta_legend(canvas, draw, (difference[0], difference[3] + 10, difference[2], difference[3] + 26))
     _head(draw, bins, "Luminance histogram")
     legend(draw, bins[2], bins[1] - HEADING // 2, (("A", BLUE), ("B", ORANGE)))
