@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from vs_hdrtv import light_level, sdr_to_hdr
+from vs_hdrtv import grade, light_level, sdr_to_hdr, to_hdr10
 from vs_hdrtv.color.transfer import pq_inverse_eotf
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.hdr10 import ContentLight
@@ -52,6 +52,12 @@ def test_a_clip_that_is_not_pq(moving_clip):
 def test_auto_is_for_sdr(moving_clip):
     with pytest.raises(vs.Error, match="letterbox: 'auto'; give"):
         light_level(moving_clip(vs.RGBS), letterbox="auto")
+
+
+def test_what_was_measured_before_a_stage_does_not_describe_its_result():
+    before = light_level(patch(900, 900, 900)).std.SetFrameProps(DolbyVisionRPU=b"rpu", HDR10Plus=b"st2094")
+    packed = to_hdr10(grade(before, reference_white=100))
+    assert not {MAX_RGB, AVERAGE_MAX_RGB, "DolbyVisionRPU", "HDR10Plus"} & set(packed.get_frame(0).props)
 
 
 def test_a_programme():

@@ -21,6 +21,7 @@ from .color.planes import SUBSAMPLED
 from .engines import Engine
 from .errors import InputError
 from .hdr10 import SIGNALLING, MasteringDisplay
+from .light import AVERAGE_MAX_RGB, MAX_RGB
 from .pipeline import Calls, Source, Step, compute, windows
 from .sources import ClipSource, open_source
 from .stages import Stage, without_bars
@@ -141,8 +142,9 @@ _COLOUR_PROPERTIES = (
     "_Matrix", "_Transfer", "_Primaries", "_Range", "_ColorRange", "_ChromaLocation",
     "MasteringDisplayPrimariesX", "MasteringDisplayPrimariesY", "MasteringDisplayWhitePointX", "MasteringDisplayWhitePointY",
     "MasteringDisplayMinLuminance", "MasteringDisplayMaxLuminance", "ContentLightLevelMax", "ContentLightLevelAverage",
+    "DolbyVisionRPU", "HDR10Plus", MAX_RGB, AVERAGE_MAX_RGB,
 )  # fmt: skip
-"""What described the source's colours and does not describe the result's."""
+"""What described the source's colours and light and does not describe the result's."""
 
 
 def _materialise(plan: Plan) -> vs.VideoNode:
