@@ -126,13 +126,20 @@ def open_source(path: Path, who: str, track: int | None = None) -> Source:
 
 
 def frame_time(source: Source, number: int) -> Fraction:
-    """Presentation time in seconds of a frame, on the clock of the file's audio, variable frame rates included."""
+    """Presentation time in seconds of a frame, on the clock of the file's audio, variable frame rates included.
+
+    Frames are counted from the first that can be decoded: a recording that starts amid a group of pictures holds others before it.
+    """
     with open_media(source.path, "convert") as container:
-        stream = container.streams[source.track]
-        first, base = stream.start_time or 0, stream.time_base
-        if not number:
-            return seconds(first, base)
-        times = sorted(p.pts for p in container.demux(stream) if p.pts is not None and p.pts >= first)
+        stream: Any = container.streams[source.track]
+        base, start = stream.time_base, stream.start_time or 0
+        shown = first_frame(container, stream, "convert").pts
+    first = start if shown is None else shown
+    if not number:
+        return seconds(first, base)
+    with open_media(source.path, "convert") as container:
+        packets = container.demux(container.streams[source.track])
+        times = sorted(p.pts for p in packets if p.pts is not None and p.pts >= first)
     if number < len(times):
         return seconds(times[number], base)
     return seconds(first, base) + number / Fraction(source.clip.fps)

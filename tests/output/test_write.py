@@ -262,6 +262,25 @@ def test_frame_time_of_a_variable_rate(video_file):
     assert [media.frame_time(source, n) for n in range(4)] == [Fraction(t, 1000) for t in (0, 40, 140, 160)]
 
 
+def test_frame_time_of_a_recording_that_starts_amid_a_group_of_pictures(tmp_path):
+    with av.open(str(whole := tmp_path / "whole.ts"), "w") as file:
+        stream = file.add_stream("mpeg2video", rate=25, options={"bf": "2", "g": "12", "b": "2M"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(48):
+            picture = av.VideoFrame.from_ndarray(np.full((72, 64), 20 + 4 * number, np.uint8), "yuv420p")
+            file.mux(stream.encode(picture))
+        file.mux(stream.encode())
+    with av.open(str(whole)) as file:
+        begin = Fraction(file.streams.video[0].start_time, 90000)
+    data = whole.read_bytes()
+    (cut := tmp_path / "cut.ts").write_bytes(data[len(data) // 188 * 2 // 5 * 188 :])
+    source = media.open_source(cut, "test")
+    for frame in (0, 6):
+        number = round((np.asarray(source.clip.get_frame(frame)[0]).mean() - 20) / 4)  # a frame's grey says which it was
+        assert 0 < number < 48
+        assert media.frame_time(source, frame) == begin + Fraction(number, 25)
+
+
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not installed")
 def test_ffprobe_agrees(tmp_path):
     encode(hdr_clip(3), tmp_path / "out.mp4")
