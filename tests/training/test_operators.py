@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from vs_hdrtv.color import tone_curves
 from vs_hdrtv.color.transfer import bt1886_inverse_eotf
 from vs_hdrtv.training import operators
 
@@ -56,3 +57,35 @@ def test_middle_grey_lands_near_middle_grey(name):
     grey[:, 0, 0] = 3.0  # a highlight: some operators look at the picture's peak
     values = [operators.OPERATORS[name](grey, np.random.default_rng(seed))[1, 1, 1] for seed in SEEDS]
     assert 0.04 < np.median(values) < 0.6
+
+
+@pytest.mark.parametrize(("name", "inverse"), [("bt2446a", tone_curves.bt2446a), ("bt2446c", tone_curves.bt2446c)])
+def test_round_trip_of_the_analytic_operators(name, inverse):
+    # BT.2446-1 states both directions: what the inverse maps its own SDR to is what it came from, up to white of the master.
+    light = np.broadcast_to(np.geomspace(0.01, 0.9, 64), (3, 1, 64)).copy()
+    master = operators._master(light)
+    rng = np.random.default_rng(0)
+    crosstalk = np.random.default_rng(0).uniform(0.0, 0.1)
+    sdr = np.asarray(bt1886_inverse_eotf(operators.OPERATORS[name](light, rng)))
+    arguments = {"crosstalk": crosstalk} if name == "bt2446c" else {}
+    np.testing.assert_allclose(inverse(sdr, **arguments), master, atol=0.02)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_round_trip_of_camera_clip(seed):
+    # A gain and a clip: below it, dividing by the gain of the same draw gives the light back.
+    gain = np.random.default_rng(seed).uniform(0.8, 1.3)
+    result = operators.camera_clip(COLOURS, np.random.default_rng(seed))
+    kept = result < 1
+    np.testing.assert_allclose(result[kept] / gain, COLOURS[kept], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(set(operators.OPERATORS) - {"local_tone_map"}))
+def test_curves_can_be_inverted_on_greys(name):
+    # Strictly rising below clipping: a table of the curve, read backwards, gives the light back.
+    for seed in SEEDS:
+        result = operators.OPERATORS[name](GREY, np.random.default_rng(seed))[1, 0]
+        usable = (result > 1e-4) & (result < 0.97 * result.max()) & (np.gradient(result, RAMP) > 1e-3)
+        order = np.maximum.accumulate(result)
+        back = np.interp(result[usable], order, RAMP)
+        np.testing.assert_allclose(back, RAMP[usable], rtol=0.1)

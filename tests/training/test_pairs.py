@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vs_hdrtv.color.gamut import luminance, ycbcr_matrix
+from vs_hdrtv.color.gamut import convert, luminance, ycbcr_matrix
 from vs_hdrtv.color.tone_curves import bt2408
 from vs_hdrtv.color.transfer import bt1886_inverse_eotf, pq_eotf
 from vs_hdrtv.errors import InputError
@@ -99,7 +99,7 @@ def test_8bit_420_of_greys():
 
 def test_without_a_look_the_operator_is_left_as_it_is():
     pair = make(6, operator="camera_clip", look=0.0)
-    light = pairs._expose(np.moveaxis(scene(6), -1, 0).astype(np.float64), rng := np.random.default_rng(6))
+    light = pairs.expose(np.moveaxis(scene(6), -1, 0).astype(np.float64), rng := np.random.default_rng(6))
     expected = bt1886_inverse_eotf(operators.camera_clip(light, rng))
     np.testing.assert_allclose(pair.sdr, pairs.to_8bit_420(expected), atol=1e-6)
 
@@ -122,3 +122,72 @@ def test_bars_are_black_on_both_sides_and_leave_the_rest(seed):
     assert (barred.hdr[:, black] == 0).all()
     assert (barred.sdr[:, ~black] == pair.sdr[:, ~black]).all()
     assert (barred.hdr[:, ~black] == pair.hdr[:, ~black]).all()
+
+
+ALWAYS = pairs.Variety(peaks=1.0, gamut=1.0, compression=1.0)
+
+
+def test_variety_is_off_by_default():
+    # What the first recipes were trained on: the draws, and so the bytes, are those of a call that knows no variety.
+    first, again = make(8), make(8, variety=pairs.Variety())
+    np.testing.assert_array_equal(first.sdr, again.sdr)
+    np.testing.assert_array_equal(first.hdr, again.hdr)
+
+
+@pytest.mark.parametrize("name", [None, *operators.OPERATORS])
+def test_ranges_with_all_variety(name):
+    pair = make(9, operator=name, variety=ALWAYS)
+    for picture in (pair.sdr, pair.hdr):
+        assert picture.shape == (3, 48, 48)
+        assert np.isfinite(picture).all()
+        assert 0 <= picture.min() <= picture.max() <= 1
+    assert pq_eotf(pair.hdr).max() <= pairs.PEAKS[1] * 1.001
+
+
+def test_peaks_are_random_within_their_range():
+    drawn = [pairs.random_peak(np.random.default_rng(seed), ALWAYS) for seed in range(200)]
+    assert pairs.PEAKS[0] <= min(drawn) < 700
+    assert 3400 < max(drawn) <= pairs.PEAKS[1]
+    # Evenly in stops: half of them below the geometric mean.
+    assert np.mean(np.array(drawn) < np.sqrt(600 * 4000)) == pytest.approx(0.5, abs=0.1)
+    assert pairs.random_peak(np.random.default_rng(0), pairs.PLAIN) == pairs.MASTER_PEAK
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_gamut_expansion(seed):
+    light = np.moveaxis(scene(seed), -1, 0).astype(np.float64)
+    wide, narrow = pairs.gamuts(light, "bt709", np.random.default_rng(seed), ALWAYS)
+    inside, same = pairs.gamuts(light, "bt709", np.random.default_rng(seed), pairs.PLAIN)
+    np.testing.assert_array_equal(same, light)
+    # White is white in both gamuts; colours lie further from it than they did.
+    grey = np.full((3, 1, 1), 0.5)
+    np.testing.assert_allclose(pairs.gamuts(grey, "bt709", np.random.default_rng(seed), ALWAYS)[0], grey, rtol=1e-9)
+    assert np.ptp(wide, axis=0).mean() > np.ptp(inside, axis=0).mean()
+    assert wide.min() >= 0
+    # What BT.709 has, its SDR version has as it is.
+    back = convert(wide, "bt2020", "bt709")
+    np.testing.assert_allclose(narrow, np.maximum(back, 0))
+
+
+def test_wide_gamut_frames_keep_their_colours():
+    # A frame of an HDR clip with a BT.2020 green: HDR has it, BT.709 has no more than its own green.
+    view = np.full((16, 16, 3), 0.3, np.float32)
+    view[:8] = [0.02, 0.4, 0.02]
+    pair = pairs.make_pair(view, np.random.default_rng(0), "camera_clip", look=0.0, primaries="bt2020")
+    green = pq_eotf(pair.hdr.astype(np.float64))[:, 2, 2]
+    np.testing.assert_allclose(green / green[1], [0.05, 1, 0.05], atol=0.01)
+    assert pair.sdr[0, 2, 2] < 0.05
+
+
+def test_compression_is_seeded_and_takes_part():
+    coded = pairs.Variety(compression=1.0)
+    first, again, plain = make(10, variety=coded), make(10, variety=coded), make(10)
+    np.testing.assert_array_equal(first.sdr, again.sdr)
+    assert 0 < np.abs(first.sdr - plain.sdr).mean() < 0.1
+    assert first.operator == plain.operator
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_shares_out_of_range_are_refused(share):
+    with pytest.raises(InputError, match=f"variety: peaks is {share}; give a share"):
+        pairs.Variety(peaks=share)

@@ -125,3 +125,68 @@ def test_random_view_keeps_out_of_the_poles_of_a_panorama():
     panorama[:17] = panorama[83:] = 1000
     for seed in range(30):
         assert scenes.random_view(panorama, 32, np.random.default_rng(seed)).max() < 1.001
+
+
+def test_clips_fall_under_the_rule_of_pictures(tmp_path):
+    for name in (*FROZEN, "quarry_02", "notes"):
+        (tmp_path / f"{name}.mp4").write_bytes(b"")
+    (tmp_path / "dancing_hall.txt").write_text("not a clip")
+    found = {split: scenes.find_videos(tmp_path, split) for split in ("train", "validation", "test")}
+    for name, place in FROZEN.items():
+        assert name in [scene.name for scene in found[place]]
+    assert "quarry_02" in [scene.name for scene in found["test"]]
+    assert sum(map(len, found.values())) == len(FROZEN) + 2
+    assert scenes.find_videos(tmp_path / "nowhere", "train") == []
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_photo_pairs_are_only_ever_test(tmp_path, split):
+    for name in ("dancing_hall", "leafy_knoll", "quarry"):  # two of them hash into train
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "sdr.png").write_bytes(b"")
+        (tmp_path / name / "hdr.exr").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    found = [path.name for path in scenes.find_photos(tmp_path, split)]
+    assert found == (["dancing_hall", "leafy_knoll", "quarry"] if split == "test" else [])
+
+
+def hdr_clip(path, transfer, value=600, size=(64, 48), frames=4):
+    """A grey 10-bit clip: luma code `value`."""
+    import av
+
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx265", rate=24, options={"x265-params": "log-level=none:lossless=1:pools=none"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p10le"
+        context = stream.codec_context
+        context.color_primaries, context.color_trc, context.colorspace, context.color_range = 9, transfer, 9, 1
+        for _ in range(frames):
+            frame = av.VideoFrame(*size, "yuv420p10le")
+            for plane, code in zip(frame.planes, (value, 512, 512), strict=True):
+                np.frombuffer(plane, np.uint16)[:] = code
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    return scenes.Scene(path.stem, path.stem, "train", path)
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_hdr_clips_become_light(tmp_path, transfer):
+    from vs_hdrtv.color.transfer import hlg_inverse_oetf, hlg_ootf, pq_eotf
+
+    pictures = scenes.read_video(hdr_clip(tmp_path / "clip.mkv", transfer), 2)
+    assert len(pictures) == 2
+    signal = np.full((3, 1, 1), (600 - 64) / 876)  # BT.2100-2, table 9: narrow range of 10 bits
+    light = pq_eotf(signal) if transfer == 16 else hlg_ootf(hlg_inverse_oetf(signal))
+    for picture in pictures:
+        assert picture.shape == (48, 64, 3)
+        np.testing.assert_allclose(picture, light[0, 0, 0] / 203, rtol=2e-3)
+
+
+def test_clips_without_an_hdr_tag_are_left_out(tmp_path, caplog):
+    assert scenes.read_video(hdr_clip(tmp_path / "clip.mkv", 1), 2) == []
+    assert "not tagged PQ or HLG" in caplog.text
+
+
+def test_tall_frames_are_averaged_down(tmp_path, monkeypatch):
+    monkeypatch.setattr(scenes, "VIDEO_LINES", 24)
+    (picture,) = scenes.read_video(hdr_clip(tmp_path / "clip.mkv", 16), 1)
+    assert picture.shape == (24, 32, 3)

@@ -1,4 +1,4 @@
-"""SDR/HDR pairs from scene-linear pictures: exposure, operator, look, 8-bit 4:2:0; the HDR master at SDR's level."""
+"""SDR/HDR pairs from scene light: exposure, gamut, operator, look, 8-bit 4:2:0, compression; the HDR master at SDR's level."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..color.gamut import convert, luminance, ycbcr_matrix
+from ..color.arrays import mix_channels
+from ..color.gamut import conversion_matrix, convert, luminance
 from ..color.tone_curves import bt2390_eetf, bt2408
 from ..color.transfer import REFERENCE_WHITE, bt1886_inverse_eotf, pq_eotf, pq_inverse_eotf
 from ..errors import InputError
-from . import operators
+from . import compression, operators
 from .scenes import Picture
 
 MASTER_PEAK = 1000.0
-"""cd/m2 of the HDR masters' shoulder."""
+"""cd/m2 of the HDR masters' shoulder unless `Variety.peaks` says otherwise."""
+
+PEAKS = (600.0, 4000.0)
+"""cd/m2 between which a random peak is drawn, evenly in stops: consumer displays to mastering monitors."""
+
+GAMUT_EXPANSION = 0.6
+"""Largest share of the way from BT.709 to BT.2020 primaries that a scene's colours are moved."""
 
 CLIPPED = 0.98
 """SDR signal from which a pixel counts as clipped when levels are matched."""
@@ -30,7 +37,48 @@ class Pair:
     operator: str
 
 
-def make_pair(view: Picture, rng: np.random.Generator, operator: str | None = None, look: float = 1.0) -> Pair:
+@dataclass(frozen=True, kw_only=True)
+class Variety:
+    """What else varies from pair to pair, each as the share of pairs, [0, 1]; all 0 is what the first recipes were trained on.
+
+    Attributes:
+        peaks: the master's peak is anywhere in `PEAKS` instead of `MASTER_PEAK`.
+        gamut: the scene has colours outside BT.709, which its SDR version clips.
+        compression: the SDR version went through an encoder of `compression.CODECS` at a random quality.
+        perspective: the view of a panorama is that of a camera in it (`camera`), not a flat crop.
+        video: the picture is a frame of an HDR clip, where the data have any.
+        films: the pair comes from a data set of one's own films, where the data have one beside stills.
+    """
+
+    peaks: float = 0.0
+    gamut: float = 0.0
+    compression: float = 0.0
+    perspective: float = 0.0
+    video: float = 0.0
+    films: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the shares.
+
+        Raises:
+            InputError: one is outside [0, 1].
+        """
+        for name, share in vars(self).items():
+            if not 0 <= share <= 1:
+                raise InputError(f"variety: {name} is {share}; give a share of pairs from 0 to 1")
+
+
+PLAIN = Variety()
+
+
+def make_pair(
+    view: Picture,
+    rng: np.random.Generator,
+    operator: str | None = None,
+    look: float = 1.0,
+    variety: Variety = PLAIN,
+    primaries: str = "bt709",
+) -> Pair:
     """SDR/HDR pair from one view.
 
     Args:
@@ -38,15 +86,89 @@ def make_pair(view: Picture, rng: np.random.Generator, operator: str | None = No
         rng: every random choice comes from it.
         operator: name in `operators.OPERATORS`; None draws one of those that training may see.
         look: strength of the random grade (contrast, saturation, white balance, black) on the SDR side, [0, 1].
+        variety: peaks, gamuts and compression.
+        primaries: of the view.
 
     Raises:
         InputError: the view is black.
     """
     name = operator or str(rng.choice(operators.TRAINED))
-    light = _expose(np.moveaxis(view, -1, 0).astype(np.float64), rng)
-    sdr_light = _grade(operators.OPERATORS[name](light, rng), rng, look)
-    sdr = to_8bit_420(np.asarray(bt1886_inverse_eotf(sdr_light)))
-    return Pair(sdr.astype(np.float32), master(light, sdr).astype(np.float32), name)
+    exposed = expose(np.moveaxis(view, -1, 0).astype(np.float64), rng, primaries)
+    hdr_light, sdr_light = gamuts(exposed, primaries, rng, variety)
+    shown = _grade(operators.OPERATORS[name](sdr_light, rng), rng, look)
+    sdr = deliver(np.asarray(bt1886_inverse_eotf(shown))[None], rng, variety)[0]
+    hdr = master(hdr_light, sdr, peak=random_peak(rng, variety), primaries="bt2020")
+    return Pair(sdr.astype(np.float32), hdr.astype(np.float32), name)
+
+
+def make_frames(
+    light: NDArray[np.float64],
+    rng: np.random.Generator,
+    operator: str | None = None,
+    look: float = 1.0,
+    variety: Variety = PLAIN,
+    primaries: str = "bt709",
+) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
+    """SDR and HDR of the frames of one clip: one operator with one draw of its parameters, one grade, one level, one encoder.
+
+    Args:
+        light: (N, 3, H, W) linear light as exposed (`expose`), H and W even.
+        rng: every random choice comes from it.
+        operator: as for `make_pair`.
+        look: as for `make_pair`.
+        variety: as for `make_pair`.
+        primaries: of the light.
+
+    Returns:
+        `sdr` and `hdr`, (N, 3, H, W), and the operator's name.
+    """
+    name = operator or str(rng.choice(operators.TRAINED))
+    hdr_light, sdr_light = gamuts(light, primaries, rng, variety)
+    seed = int(rng.integers(2**63))
+
+    def show(frame: NDArray[np.float64]) -> NDArray[np.float64]:
+        same = np.random.default_rng(seed)
+        return np.asarray(bt1886_inverse_eotf(_grade(operators.OPERATORS[name](frame, same), same, look)))
+
+    sdr = deliver(np.stack([show(frame) for frame in sdr_light]), rng, variety)
+    return sdr, master(hdr_light, sdr, peak=random_peak(rng, variety), primaries="bt2020"), name
+
+
+def gamuts(
+    light: NDArray[np.float64], primaries: str, rng: np.random.Generator, variety: Variety
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scene light (..., 3, H, W) in BT.2020, and in BT.709 with what lies outside clipped to 0.
+
+    Expansion moves the scene's primaries a random part of the way to those of BT.2020 (white stays): its colours were recorded
+    in a gamut that has them, SDR shows the nearest that it has.
+    """
+    matrix = conversion_matrix(primaries, "bt2020")
+    if variety.gamut and rng.random() < variety.gamut:
+        share = rng.uniform(0, GAMUT_EXPANSION)
+        matrix = (1 - share) * matrix + share * np.eye(3)
+        wide = np.asarray(mix_channels(matrix, light))
+    else:
+        wide = np.asarray(convert(light, primaries, "bt2020"))
+        if primaries == "bt709":
+            return wide, light
+    return wide, np.maximum(convert(wide, "bt2020", "bt709"), 0)
+
+
+def random_peak(rng: np.random.Generator, variety: Variety) -> float:
+    """Peak of a master in cd/m2."""
+    if variety.peaks and rng.random() < variety.peaks:
+        low, high = PEAKS
+        return float(low * (high / low) ** rng.random())
+    return MASTER_PEAK
+
+
+def deliver(sdr: NDArray[np.float64], rng: np.random.Generator, variety: Variety) -> NDArray[np.float64]:
+    """Frames (N, 3, H, W) of SDR signal as they reach people: 8-bit 4:2:0, and for a share of them compressed."""
+    planes = [compression.to_planes(frame) for frame in sdr]
+    if variety.compression and rng.random() < variety.compression:
+        codec = str(rng.choice(list(compression.CODECS)))
+        planes = compression.through_codec(planes, codec, rng.uniform(*compression.CODECS[codec].quality))
+    return np.stack([compression.from_planes(frame) for frame in planes])
 
 
 def with_bars(pair: Pair, rng: np.random.Generator) -> Pair:
@@ -68,43 +190,46 @@ def with_bars(pair: Pair, rng: np.random.Generator) -> Pair:
     return Pair(np.where(mask, np.float32(0), pair.sdr), np.where(mask, np.float32(0), pair.hdr), pair.operator)
 
 
-def master(light: NDArray[np.float64], sdr: NDArray[np.float64]) -> NDArray[np.float64]:
-    """HDR master (3, H, W) of scene light at the level of its SDR version.
+def master(
+    light: NDArray[np.float64], sdr: NDArray[np.float64], peak: float = MASTER_PEAK, primaries: str = "bt709"
+) -> NDArray[np.float64]:
+    """HDR master (..., 3, H, W) of scene light at the level of its SDR version.
 
     The light is scaled until the median of log(HDR / BT.2408(SDR)) over pixels that the SDR did not clip is 0: no
-    network can learn an absolute level that the SDR does not hold. Then a BT.2390 shoulder to `MASTER_PEAK` on the
-    largest channel.
+    network can learn an absolute level that the SDR does not hold. Then a BT.2390 shoulder to `peak` on the largest channel.
+
+    Args:
+        light: linear, any scale; of one frame, or of the frames of a clip, which are scaled alike.
+        sdr: signal of the same shape.
+        peak: cd/m2.
+        primaries: of the light.
     """
     reference = luminance(pq_eotf(bt2408(sdr)), "bt2020")
-    scene = luminance(light, "bt709")
+    scene = luminance(light, primaries)
+    largest = sdr.max(axis=-3, keepdims=True)
     # Below 0.05 of the signal an 8-bit code is worth more than 10 % of light: too coarse to set a level by.
-    usable = (sdr.max(axis=0, keepdims=True) < CLIPPED) & (sdr.max(axis=0, keepdims=True) > 0.05) & (scene > 0)
+    usable = (largest < CLIPPED) & (largest > 0.05) & (scene > 0)
     scale = REFERENCE_WHITE
     if usable.any():
         scale = float(np.exp(np.median(np.log(reference[usable] / scene[usable]))))
-    hdr = convert(light * scale, "bt709", "bt2020")
-    peak = hdr.max(axis=0, keepdims=True)
-    shouldered = pq_eotf(bt2390_eetf(pq_inverse_eotf(peak), MASTER_PEAK))
-    return np.asarray(pq_inverse_eotf(hdr * (shouldered / np.maximum(peak, 1e-6))))
+    hdr = convert(light * scale, primaries, "bt2020")
+    brightest = hdr.max(axis=-3, keepdims=True)
+    shouldered = pq_eotf(bt2390_eetf(pq_inverse_eotf(brightest), peak))
+    return np.asarray(pq_inverse_eotf(hdr * (shouldered / np.maximum(brightest, 1e-6))))
 
 
 def to_8bit_420(sdr: NDArray[np.float64]) -> NDArray[np.float64]:
     """(3, H, W) signal through limited-range 8-bit Y'CbCr 4:2:0 (chroma averaged over 2x2, repeated back), BT.709."""
-    matrix = ycbcr_matrix("bt709")
-    y, cb, cr = np.tensordot(matrix, sdr, axes=1)
-    luma = np.clip(np.rint(y * 219 + 16), 0, 255)
-    planes = [(luma - 16) / 219]
-    for chroma in (cb, cr):
-        height, width = chroma.shape
-        small = chroma.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))  # (H/2, W/2)
-        small = (np.clip(np.rint(small * 224 + 128), 0, 255) - 128) / 224
-        planes.append(small.repeat(2, axis=0).repeat(2, axis=1))  # (H, W)
-    return np.clip(np.tensordot(np.linalg.inv(matrix), np.stack(planes), axes=1), 0, 1)
+    return compression.from_planes(compression.to_planes(sdr))
 
 
-def _expose(light: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Scale the view so that its log-average sits near mid-grey, as a camera or a colourist would, errors included."""
-    y = luminance(light, "bt709")
+def expose(light: NDArray[np.float64], rng: np.random.Generator, primaries: str = "bt709") -> NDArray[np.float64]:
+    """Scale light (..., 3, H, W) so that its log-average sits near mid-grey, as a camera or a colourist would, errors included.
+
+    Raises:
+        InputError: the view is black.
+    """
+    y = luminance(light, primaries)
     if not (y > 0).any():
         raise InputError("pairs: the view is black; choose another one")
     floor = max(float(np.percentile(y, 1)), float(y.max()) * 1e-6)

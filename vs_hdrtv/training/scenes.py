@@ -1,8 +1,9 @@
-"""Scene-linear HDR pictures on disk: reading, cropping, and the split that is fixed in code."""
+"""HDR pictures and clips on disk: reading, cropping, and the split that is fixed in code."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..color.transfer import REFERENCE_WHITE, pq_eotf
 from ..errors import InputError
 
+logger = logging.getLogger(__name__)
+
 Picture = NDArray[np.float32]
-"""(H, W, 3) linear light, BT.709 primaries, arbitrary scale."""
+"""(H, W, 3) linear light, arbitrary scale; BT.709 primaries unless it is a frame of an HDR clip (BT.2020)."""
 
 SUFFIXES = (".hdr", ".exr")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".ts")
+
+VIDEO_LINES = 540
+"""Lines that frames of HDR clips are averaged down to: views are small, and coding noise goes."""
 
 SHARES = {"test": 0.2, "validation": 0.08}
 """Share of locations in each split; the rest trains."""
@@ -108,6 +116,53 @@ def find(folder: Path, wanted: str) -> list[Scene]:
     return chosen
 
 
+def find_videos(folder: Path, wanted: str) -> list[Scene]:
+    """Clips of split `wanted` below `folder`, sorted by name, by the same rule as pictures; empty where there is none."""
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    places = [(location(path.stem), path) for path in paths if path.suffix.lower() in VIDEO_SUFFIXES]
+    return [Scene(path.stem, place, wanted, path) for place, path in places if split(place) == wanted]
+
+
+def find_photos(folder: Path, wanted: str) -> list[Path]:
+    """Folders of real SDR/HDR photo pairs below `folder`, sorted: only ever test, whatever their names hash to."""
+    if wanted != "test" or not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if (path / "sdr.png").is_file() and (path / "hdr.exr").is_file())
+
+
+def read_video(scene: Scene, count: int) -> list[Picture]:
+    """Up to `count` frames of an HDR10 or HLG clip, evenly spread: (H, W, 3) BT.2020 light, 1.0 = `REFERENCE_WHITE`.
+
+    A clip that is not tagged PQ or HLG gives none: what it shows would be a guess.
+
+    Raises:
+        InputError: the file cannot be decoded.
+    """
+    import cv2
+
+    from ..scope import read
+
+    video = read.open_video(scene.path, "scenes")
+    if video.kind == "SDR":
+        logger.warning("scenes: %s is not tagged PQ or HLG; left out", scene.path)
+        return []
+    pictures = []
+    for number in read.evenly(range(video.frames), count):
+        light = np.moveaxis(np.asarray(pq_eotf(video.picture(number)[0]) / REFERENCE_WHITE, dtype=np.float32), 0, -1)
+        scale = VIDEO_LINES / min(light.shape[:2])
+        if scale < 1:
+            size = round(light.shape[1] * scale), round(light.shape[0] * scale)
+            light = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+        pictures.append(np.ascontiguousarray(light))
+    return pictures
+
+
+def is_panorama(picture: Picture) -> bool:
+    """Whether it is twice as wide as high: equirectangular."""
+    height, width = picture.shape[:2]
+    return bool(abs(width / height - EQUIRECTANGULAR_ASPECT) < 0.02)
+
+
 def random_view(picture: Picture, size: int, rng: np.random.Generator, smallest: float = 0.3) -> Picture:
     """(size, size, 3) view: a random square of the picture, area-averaged to `size`, possibly mirrored.
 
@@ -121,7 +176,7 @@ def random_view(picture: Picture, size: int, rng: np.random.Generator, smallest:
 
     height, width = picture.shape[:2]
     top, bottom = 0, height
-    if abs(width / height - EQUIRECTANGULAR_ASPECT) < 0.02:
+    if is_panorama(picture):
         top, bottom = round(height * _POLE), round(height * (1 - _POLE))
         picture = np.roll(picture, int(rng.integers(width)), axis=1)
     largest = min(bottom - top, width)

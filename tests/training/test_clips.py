@@ -1,0 +1,148 @@
+import cv2
+import numpy as np
+import pytest
+
+from vs_hdrtv.color.transfer import bt1886_eotf, pq_eotf
+from vs_hdrtv.errors import InputError
+from vs_hdrtv.training import clips, operators, pairs
+
+STILL = clips.Motion(layers=0, exposure=0, cut=0, speed=0)
+
+
+def panorama(seed=0, height=64):
+    """A sky, a ground, lamps and colour, made by arithmetic; 60 times as bright at the lamps as in the middle."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, : 2 * height] / height
+    light = 0.2 + 0.8 * (y < 0.5) + 0.15 * np.sin(8 * np.pi * x) * np.cos(6 * np.pi * y)
+    picture = light[..., None] * rng.uniform(0.7, 1.3, 3)
+    for _ in range(6):
+        cy, cx = rng.uniform(0.3, 0.7), rng.uniform(0.1, 1.9)
+        picture[np.hypot(y - cy, x - cx) < 0.06] = 40.0
+    return picture.astype(np.float32)
+
+
+def flat(seed=0):
+    small = np.random.default_rng(seed).lognormal(0, 0.5, (6, 8, 3)).astype(np.float32)
+    return cv2.resize(small, (80, 60), interpolation=cv2.INTER_LINEAR)
+
+
+PICTURES = [panorama(0), flat(1), panorama(2)]
+
+
+def make(key=(1, 2), **arguments):
+    return clips.make_clip(PICTURES, 6, 32, key, **arguments)
+
+
+@pytest.mark.parametrize("key", [(0, index) for index in range(6)])
+def test_shapes_and_ranges(key):
+    clip = make(key, variety=pairs.Variety(compression=0.5, peaks=0.5, gamut=0.5))
+    for signal in (clip.sdr, clip.hdr):
+        assert signal.shape == (6, 3, 32, 32)
+        assert signal.dtype == np.float32
+        assert np.isfinite(signal).all()
+        assert 0 <= signal.min() < signal.max() <= 1
+    assert clip.operator in operators.TRAINED
+    assert all(0 < cut < 6 for cut in clip.cuts)
+
+
+def test_a_function_of_seed_and_index():
+    first, again, other = make((7, 3)), make((7, 3)), make((7, 4))
+    np.testing.assert_array_equal(first.sdr, again.sdr)
+    np.testing.assert_array_equal(first.hdr, again.hdr)
+    assert not np.array_equal(first.sdr, other.sdr)
+
+
+def test_what_does_not_move_stays():
+    # No pan, no sway (speed 0) on a flat picture but for the zoom: neighbours hardly differ; level, operator and grade are one.
+    light = clips.slide(flat(), 5, 32, np.random.default_rng(0), 0.0)
+    steps = np.abs(np.diff(light, axis=0)).mean(axis=(1, 2, 3))
+    assert steps.max() < 0.2 * light.std()
+
+
+@pytest.mark.parametrize("move", [clips.pan, clips.slide])
+def test_cameras_move_smoothly(move):
+    for seed in range(5):
+        picture = panorama(seed) if move is clips.pan else flat(seed)
+        light = move(picture, 8, 32, np.random.default_rng(seed), 1.0)
+        assert light.shape == (8, 32, 32, 3)
+        near = np.abs(np.diff(light, axis=0)).mean()
+        assert 0 < near < 0.6 * np.abs(light - light[:, ::-1].copy()).mean()
+
+
+def test_slide_follows_the_picture():
+    # A ramp: the value at the middle of the view is the middle's coordinate, and the views' slopes are the windows' sizes.
+    y, x = np.mgrid[:100, :120].astype(np.float32) + 0.5
+    views = clips.slide(np.stack([x, y, x + y], axis=-1), 4, 40, np.random.default_rng(3), 1.0)
+    np.testing.assert_allclose(views[..., 2], views[..., 0] + views[..., 1], rtol=1e-4)
+    assert views[..., 0].min() >= 0
+    assert views[..., 0].max() <= 120
+    steps_right, steps_down = np.diff(views[..., :2], axis=2), np.diff(views[..., :2], axis=1)
+    # A turn and one scale: moving right by a pixel is moving down by a pixel, turned by 90 degrees.
+    np.testing.assert_allclose(np.median(steps_right[..., 0], (1, 2)), np.median(steps_down[..., 1], (1, 2)), rtol=0.05)
+    np.testing.assert_allclose(np.median(steps_right[..., 1], (1, 2)), -np.median(steps_down[..., 0], (1, 2)), atol=0.01)
+
+
+def test_cuts_are_where_the_clip_says():
+    found = 0
+    for index in range(12):
+        clip = clips.make_clip(PICTURES, 8, 32, (5, index), clips.Motion(layers=0, exposure=0, cut=1, speed=0.2))
+        (cut,) = clip.cuts
+        steps = np.abs(np.diff(clip.sdr, axis=0)).mean(axis=(1, 2, 3))  # step k leads to frame k + 1
+        found += int(np.argmax(steps)) + 1 == cut
+    assert found == 12
+
+
+def test_without_cuts_none_is_made():
+    assert all(make((9, index), motion=clips.Motion(cut=0)).cuts == () for index in range(5))
+
+
+def test_layers_change_part_of_a_view():
+    masks = clips._layer_masks(5, 48, np.random.default_rng(1))
+    assert 0.02 < masks.mean() < 0.6
+    assert masks.min() == 0
+    assert masks.max() == 1
+    assert 0 < np.abs(np.diff(masks, axis=0)).mean() < 0.1
+
+
+def test_exposure_moves_light_smoothly():
+    for seed in range(30):
+        track = clips.exposure_track(np.random.default_rng(seed), 40)
+        assert track.shape == (40,)
+        assert track.min() > 0
+        assert np.abs(np.diff(np.log2(track))).max() < 1.1  # stops a frame
+
+
+def test_exposure_clips_follow_equation_14():
+    made = [clips.make_exposure_clip(PICTURES, 6, 32, (3, index)) for index in range(6)]
+    for clip in made:
+        # VITM-TC, equation 14: coded = clip(light)^(1/2.2); light is what is not clipped.
+        np.testing.assert_allclose(clip.coded, np.clip(clip.linear, 0, 1) ** (1 / 2.2), atol=1e-5)
+        assert clip.exposure.shape == (6,)
+    assert sum(clip.linear.max() > 1 for clip in made) >= 4  # the lamps: something to recover
+
+
+def test_sdr_clips_linearised():
+    sdr = np.random.default_rng(0).random((5, 3, 16, 16)).astype(np.float32)
+    clip = clips.linearised(sdr, (1, 1))
+    light = bt1886_eotf(sdr.astype(np.float64))
+    ratio = clip.linear / light
+    # One factor a frame, of at least one stop on average: more clips than did.
+    np.testing.assert_allclose(ratio, np.broadcast_to(ratio.mean(axis=(1, 2, 3), keepdims=True), ratio.shape), rtol=1e-4)
+    assert (clip.coded == 1).mean() > 0.05
+    np.testing.assert_array_equal(clip.linear, clips.linearised(sdr, (1, 1)).linear)
+
+
+def test_one_operator_one_grade_one_level_a_clip():
+    # The same light at two times gives the same SDR and the same HDR.
+    frames = [flat(number)[:32, :32].astype(np.float64) for number in (0, 1, 0)]
+    light = pairs.expose(np.moveaxis(np.stack(frames), -1, 1), np.random.default_rng(0))
+    for name in operators.TRAINED:
+        sdr, hdr, _ = pairs.make_frames(light, np.random.default_rng(4), name)
+        np.testing.assert_array_equal(sdr[0], sdr[2])
+        np.testing.assert_array_equal(hdr[0], hdr[2])
+    assert pq_eotf(hdr).max() <= pairs.MASTER_PEAK * 1.001
+
+
+def test_black_pictures_are_refused():
+    with pytest.raises(InputError, match="clips: 100 views in a row were black"):
+        clips.make_clip([np.zeros((32, 64, 3), np.float32)], 3, 16, (0, 0))
