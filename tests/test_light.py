@@ -34,6 +34,8 @@ def test_bars_do_not_count():
     assert measured(clip)[1] == pytest.approx(200, rel=1e-3)
     assert measured(clip, letterbox=Letterbox(16, 16)) == pytest.approx((400, 400), rel=1e-3)
     assert measured(clip, letterbox="16,16")[1] == pytest.approx(400, rel=1e-3)
+    # Bars that hide a bright picture lower the average alone.
+    assert measured(patch(800, 1, 1).std.AddBorders(0, 0, 16, 16), letterbox="40,0")[0] == pytest.approx(800, rel=1e-3)
 
 
 def test_packed_frames_are_measured_as_they_are(moving_clip, bytes_of):

@@ -22,35 +22,39 @@ _STATS = "_HdrtvStats"
 def light_level(clip: vs.VideoNode, letterbox: Letterbox | None = None) -> vs.VideoNode:
     """The same frames with `_HdrtvMaxRGB` and `_HdrtvAverageMaxRGB`, in cd/m2.
 
-    CTA-861.3, annex P: over the active picture, of the pixels as they are (10-bit codes where the clip is packed). Chroma is
-    brought to full size linearly, which does not overshoot by itself; what 4:2:0 itself adds is counted.
+    CTA-861.3, annex P: the maximum over the whole frame, the average over the active picture, of the pixels as they are (10-bit
+    codes where the clip is packed). Chroma is brought to full size linearly, which does not overshoot by itself; what 4:2:0
+    itself adds is counted.
 
     Args:
         clip: PQ, of any format.
-        letterbox: black bars, which count neither in the maximum nor in the average.
+        letterbox: black bars, which do not count in the average. A subtitle in them still counts in the maximum: no pixel is
+            brighter than a MaxCLL says.
 
     Raises:
-        InputError: a frame is not PQ (when it is asked for).
+        InputError: the clip's format or size varies, or a frame is not PQ (when it is asked for).
     """
     import vapoursynth as vs
 
+    if clip.format is None or not clip.width or not clip.height:  # resize would end the process
+        raise InputError("light_level: clip has variable format or size; measure the result of to_hdr10")
     rgb = clip.resize.Bilinear(format=vs.RGBS, transfer=vs.TRANSFER_LINEAR, nominal_luminance=1)
-    if letterbox is not None:
-        rgb = letterbox.crop(rgb)
+    largest = vs.core.std.Expr(rgb.std.SplitPlanes(), "x y max z max")
     # PlaneStats sums in double precision, in the order of the samples: no number of threads changes its bytes.
-    stats = vs.core.std.Expr(rgb.std.SplitPlanes(), "x y max z max").std.PlaneStats(prop=_STATS)
+    whole = largest.std.PlaneStats(prop=_STATS)
+    active = whole if letterbox is None else letterbox.crop(largest).std.PlaneStats(prop=_STATS)
 
     def write(n: int, f: list[vs.VideoFrame]) -> vs.VideoFrame:
-        frame, measured = f
+        frame, most, average = f
         if frame.props.get("_Transfer") != vs.TRANSFER_ST2084:
             found = frame.props.get("_Transfer")
             raise vs.Error(f"light_level: clip is not PQ at frame {n} (_Transfer={found}); measure the result of to_hdr10")
         out = frame.copy()
-        out.props[MAX_RGB] = measured.props[f"{_STATS}Max"]
-        out.props[AVERAGE_MAX_RGB] = measured.props[f"{_STATS}Average"]
+        out.props[MAX_RGB] = most.props[f"{_STATS}Max"]
+        out.props[AVERAGE_MAX_RGB] = average.props[f"{_STATS}Average"]
         return out
 
-    return clip.std.ModifyFrame([clip, stats], write)
+    return clip.std.ModifyFrame([clip, whole, active], write)
 
 
 def programme_level(frames: Iterable[Mapping[str, Any]]) -> ContentLight:

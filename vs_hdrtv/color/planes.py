@@ -28,6 +28,9 @@ CHROMA_OFFSET: dict[str, tuple[float, float]] = {
 _ROUNDING = 0.02
 """Codes that a limit on luma stays below its exact value: what float arithmetic of another decoder may add."""
 
+_MOST_LOWERED = 2
+"""10-bit codes of luma that a limit may take: dither adds one, rounding of the two chroma samples up to another."""
+
 _BAYER_ORDER = 3
 """log2 of the dither tile's side."""
 
@@ -56,8 +59,9 @@ def rgb_to_ycbcr(
         sampling: key of `SUBSAMPLED`.
         matrix: key of `gamut.LUMA`.
         depth: bits a sample.
-        top: R'G'B' that no decoded pixel exceeds, chroma being upsampled linearly: luma gives way where subsampled chroma would
-            overshoot at a saturated edge, and where dither would round up. None for no such limit.
+        top: R'G'B' above which neither dither nor rounding lifts a pixel, chroma being upsampled linearly; None for no such
+            limit. What subsampled chroma overshoots at a saturated edge stays: luma that gave way there would leave dark
+            fringes round text (a display clips the overshoot, and shows the fringe).
 
     Returns:
         Y', Cb, Cr as (N, 1, H', W') and twice (N, 1, H'/h, W'/w), H' and W' being H and W rounded up to even where h or w is 2,
@@ -79,8 +83,8 @@ def rgb_to_ycbcr(
             full = _double_linear(full, axis)
         above_luma = mix_channels(np.linalg.inv(ycbcr_matrix(matrix))[:, 1:], full)  # (N, 3, H', W'): R', G', B' less Y'
         limit = xp.floor((top - xp.max(above_luma, axis=1, keepdims=True)) * (219 * scale) + 16 * scale - _ROUNDING)
-        limit = xp.clip(limit, 2 ** (depth - 8), None)
-        y = xp.where(y > limit, limit, y)
+        lowest = xp.clip(y - _MOST_LOWERED * scale / 4, 2 ** (depth - 8), None)
+        y = xp.where(y > limit, xp.where(limit > lowest, limit, lowest), y)
     return y, c[:, :1], c[:, 1:]
 
 
