@@ -1,0 +1,234 @@
+"""Two versions of one film, SDR and HDR: where its scenes are, and which frame of the one is which of the other.
+
+Both are looked at as signatures: luma scaled down to 32x18 pixels of 8 bits. Two gradings of a frame share hardly a value, but
+a grade raises light where light was raised: the order of the pixels by brightness stays. So signatures are compared by rank
+correlation (Spearman), which any monotone grade leaves at 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+
+WIDTH, HEIGHT = 32, 18
+"""Pixels of a signature."""
+
+Signatures = NDArray[np.uint8]
+"""(N, HEIGHT, WIDTH) luma."""
+
+CUT = 0.35
+"""Rank correlation with the frame before is lower by this much at a cut, at least; fast motion loses 0.1 to 0.2."""
+
+CUT_OVER_MOTION = 4.0
+"""How many times as different from the frame before as its neighbours are from theirs the first frame of a scene is."""
+
+ALIKE = 0.7
+"""Mean rank correlation above which two films show the same pictures. Two gradings reach 0.9 and more, two films 0.3."""
+
+DRIFT = 24
+"""Frames by which the offset may move from its most frequent value over a film, by frames missing here and there."""
+
+SWITCH = 0.06
+"""Correlation, summed over frames, that another offset must win before it is believed: a still scene fits many."""
+
+LARGEST_LOSS = 0.1
+"""Correlation that one frame may lose against its best offset: one odd frame must not move a film."""
+
+CHUNK = 4096
+"""Frames compared at a time."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Frames of the HDR film over which the offset is one.
+
+    Attributes:
+        start: first frame of the HDR film.
+        stop: frame after the last.
+        offset: SDR frame number minus HDR frame number.
+    """
+
+    start: int
+    stop: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How two films fit.
+
+    Attributes:
+        spans: one after another, none overlapping; one where nothing is missing.
+        correlation: mean rank correlation of the frames so paired.
+        per_frame: (N,) rank correlation of each HDR frame with its SDR frame; 0 where there is none.
+    """
+
+    spans: tuple[Span, ...]
+    correlation: float
+    per_frame: NDArray[np.float32]
+
+    @property
+    def aligned(self) -> bool:
+        """Whether frame n of the one is frame n of the other throughout."""
+        return len(self.spans) == 1 and self.spans[0].offset == 0
+
+    def offset(self, first: int, last: int, margin: int = 0) -> int | None:
+        """Offset of the frames from `first` to `last`, None where it changes within `margin` frames of them."""
+        for span in self.spans:
+            low = span.start if span is self.spans[0] else span.start + margin
+            high = span.stop if span is self.spans[-1] else span.stop - margin
+            if low <= first and last < high:
+                return span.offset
+        return None
+
+    def report(self) -> Iterator[str]:
+        """Lines that say by how much the films are apart, and where that changes."""
+        first = self.spans[0]
+        if self.aligned:
+            yield f"frame-aligned (rank correlation {self.correlation:.3f})"
+            return
+        yield f"SDR frame = HDR frame {first.offset:+d} from frame {first.start} on (rank correlation {self.correlation:.3f})"
+        for before, after in pairwise(self.spans):
+            change = after.offset - before.offset
+            film, count = ("SDR", -change) if change < 0 else ("HDR", change)
+            missing = f"{count} frame{'s' * (count > 1)} missing in the {film} film"
+            yield f"near HDR frame {after.start}: {missing}; from there on SDR frame = HDR frame {after.offset:+d}"
+
+
+def ranks(signatures: Signatures) -> NDArray[np.float32]:
+    """(N, HEIGHT * WIDTH) ranks of a frame's pixels, ties sharing their mean rank, at mean 0 and norm 1; 0 for a flat frame."""
+    flat = signatures.reshape(len(signatures), -1)
+    count = len(flat)
+    histogram = np.bincount((flat + 256 * np.arange(count)[:, None]).ravel(), minlength=256 * count).reshape(count, 256)
+    middle = np.cumsum(histogram, axis=1) - (histogram - 1) / 2
+    ranked = np.take_along_axis(middle, flat.astype(np.intp), axis=1)
+    ranked -= ranked.mean(axis=1, keepdims=True)
+    norm = np.linalg.norm(ranked, axis=1, keepdims=True)
+    # A frame of two or three neighbouring codes is black with noise: it has no order.
+    ordered = np.ptp(flat, axis=1)[:, None] > 3
+    return np.asarray(np.where(ordered, ranked / np.maximum(norm, 1e-9), 0), dtype=np.float32)
+
+
+def find_scenes(signatures: Signatures) -> list[range]:
+    """The scenes of a film: runs of frames between cuts.
+
+    A cut is where the order of a frame's pixels has little to do with that of the frame before, and much less than its
+    neighbours have with theirs. A flash or a fade changes values, not their order, and is no cut.
+    """
+    count = len(signatures)
+    if count == 0:
+        return []
+    change = np.zeros(count, dtype=np.float32)
+    before = ranks(signatures[:1])
+    for start in range(0, count, CHUNK):
+        block = ranks(signatures[start : start + CHUNK])
+        previous = np.concatenate([before, block[:-1]])
+        both_flat = ~(block.any(axis=1) | previous.any(axis=1))
+        change[start : start + len(block)] = np.where(both_flat, 0, 1 - (block * previous).sum(axis=1))
+        before = block[-1:]
+    change[0] = 0
+    padded = np.pad(change, 2)
+    around = np.maximum.reduce([padded[0:-4], padded[1:-3], padded[3:-1], padded[4:]])
+    # Next to a cut to or from flat frames (black), the flat side has no order at all: 1 counts as a cut there.
+    cuts = np.flatnonzero((change > CUT) & ((change > CUT_OVER_MOTION * around) | (change > 0.8)))
+    edges = [0, *(int(cut) for cut in cuts), count]
+    return [range(first, last) for first, last in pairwise(edges) if last > first]
+
+
+def align(hdr: Signatures, sdr: Signatures, search: int = 3000, samples: int = 256) -> Alignment:
+    """Which SDR frame shows what each HDR frame shows.
+
+    First the one offset that fits frames from all over the film best, then the path of least loss through the offsets near it,
+    which leaves its offset only where frames after that fit another one better.
+
+    Args:
+        hdr: of every frame of the HDR film.
+        sdr: of every frame of the SDR film.
+        search: largest offset in frames, either way.
+        samples: frames that the first step looks at.
+
+    Raises:
+        InputError: a film has no frames, or the two do not show the same pictures.
+    """
+    if not len(hdr) or not len(sdr):
+        raise InputError("dataset: a film has no frames; check the files")
+    first, second = ranks(hdr), ranks(sdr)
+    coarse = _coarse_offset(first, second, search, samples)
+    found = _path(first, second, coarse)
+    numbers = np.arange(len(first)) + found
+    inside = (numbers >= 0) & (numbers < len(second))
+    if not inside.any():
+        raise InputError("dataset: the films do not overlap; check that they are the same film")
+    fits = np.zeros(len(first), dtype=np.float32)
+    fits[inside] = (first[inside] * second[numbers[inside]]).sum(axis=1)
+    seen = inside & first.any(axis=1)
+    correlation = float(fits[seen].mean()) if seen.any() else 0.0
+    if correlation < ALIKE:
+        raise InputError(
+            f"dataset: the films do not show the same pictures: rank correlation {correlation:.2f} at best "
+            f"(offset {coarse:+d}), {ALIKE} is needed; give the same cut of the same film, cropped alike"
+        )
+    return Alignment(tuple(_spans(found, inside)), correlation, fits)
+
+
+def _coarse_offset(hdr: NDArray[np.float32], sdr: NDArray[np.float32], search: int, samples: int) -> int:
+    """Offset of the largest mean correlation over frames spread over the HDR film."""
+    count = min(samples, len(hdr))
+    chosen = np.unique(np.linspace(0, len(hdr) - 1, count).round().astype(int))
+    chosen = chosen[hdr[chosen].any(axis=1)]
+    low, high = max(-search, 1 - len(hdr)), min(search, len(sdr) - 1)
+    offsets = np.arange(low, high + 1)
+    total, met = np.zeros(len(offsets)), np.zeros(len(offsets))
+    for number in chosen:
+        start, stop = max(0, number + low), min(len(sdr), number + high + 1)
+        if start < stop:
+            total[start - number - low : stop - number - low] += sdr[start:stop] @ hdr[number]
+            met[start - number - low : stop - number - low] += 1
+    # An offset at which only the ends overlap proves nothing.
+    enough = met >= max(1, 0.25 * met.max(initial=0))
+    mean = np.where(enough, total / np.maximum(met, 1), -1)
+    # Of equals the smallest: a film of stills fits everywhere.
+    best = np.flatnonzero(mean >= mean.max() - 1e-6)
+    return int(offsets[best[np.argmin(np.abs(offsets[best]))]])
+
+
+def _path(hdr: NDArray[np.float32], sdr: NDArray[np.float32], coarse: int) -> NDArray[np.int64]:
+    """(N,) offset of each HDR frame: the path of least loss (Viterbi), a change of offset costing `SWITCH`."""
+    count, states = len(hdr), np.arange(coarse - DRIFT, coarse + DRIFT + 1)
+    cost = np.where(states == coarse, 0.0, SWITCH)
+    came = np.empty((count, len(states)), dtype=np.int8)
+    for start in range(0, count, CHUNK):
+        block = hdr[start : start + CHUNK]
+        numbers = np.arange(start, start + len(block))[:, None] + states  # (frames, states)
+        inside = (numbers >= 0) & (numbers < len(sdr))
+        fits = np.full(numbers.shape, -1.0, dtype=np.float32)
+        for state in range(len(states)):
+            rows = inside[:, state]
+            fits[rows, state] = (block[rows] * sdr[numbers[rows, state]]).sum(axis=1)
+        loss = np.minimum(fits.max(axis=1, keepdims=True) - fits, LARGEST_LOSS)
+        loss[~inside] = 0  # before its first frame and after its last a film proves nothing
+        for n, row in enumerate(loss, start):
+            best = int(cost.argmin())
+            change = cost > cost[best] + SWITCH
+            came[n] = np.where(change, best, np.arange(len(states)))
+            cost = np.where(change, cost[best] + SWITCH, cost) + row
+        cost -= cost.min()
+    state, found = int(cost.argmin()), np.empty(count, dtype=np.int64)
+    for n in range(count - 1, -1, -1):
+        found[n] = states[state]
+        state = int(came[n, state])
+    return found
+
+
+def _spans(offsets: NDArray[np.int64], inside: NDArray[np.bool_]) -> Iterator[Span]:
+    """Runs of one offset, over the frames that have a counterpart."""
+    numbers = np.flatnonzero(inside)
+    breaks = np.flatnonzero(np.diff(offsets[numbers])) + 1
+    for run in np.split(numbers, breaks):
+        yield Span(int(run[0]), int(run[-1]) + 1, int(offsets[run[0]]))
