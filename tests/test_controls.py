@@ -163,3 +163,31 @@ def test_bad_arguments(moving_clip, call, message):
     with pytest.raises(vs.Error, match=message) as caught:
         call(moving_clip())
     assert "\n" not in str(caught.value)
+
+
+def test_analytic_presets_run_on_the_engine_that_was_asked_for(moving_clip):
+    with pytest.raises(vs.Error, match="unknown engine 'nope'"):
+        sdr_to_hdr(moving_clip(), "bt2408", engine="nope")
+    plan = graph.plan_of(sdr_to_hdr(moving_clip(), "bt2446a", engine="cpu", threads=1))
+    assert (plan.engine.name, plan.engine.threads) == ("cpu", 1)
+    plan = graph.plan_of(sdr_to_hdr(moving_clip(), strength=0, engine="cpu", threads=1))
+    assert (plan.engine.name, plan.engine.threads) == ("cpu", 1)
+
+
+@pytest.mark.parametrize(("preset", "light"), [("bt2408", 203), ("bt2446c", 332.6)])
+def test_a_formula_that_fits_under_the_peak_is_not_rolled_off(white, preset, light):
+    packed = sdr_to_hdr(white, preset, peak=340, format="yuv444p12")
+    assert light_level(packed).get_frame(0).props["_HdrtvAverageMaxRGB"] == pytest.approx(light, rel=5e-3)
+
+
+def test_shots_of_one_network_load_it_once(moving_clip, tmp_path, monkeypatch):
+    from vs_hdrtv.engines.cpu import CpuEngine
+
+    loads = []
+    real = CpuEngine.load
+    monkeypatch.setattr(CpuEngine, "load", lambda self, card: loads.append(card.name) or real(self, card))
+    path = tmp_path / "film.shots"
+    path.write_text("0 = strength 0.5\n1 = strength 0.6\n2 = saturation 0.9\n")
+    sdr_to_hdr(moving_clip(), engine="cpu", threads=1, shots=path)
+    sdr_to_hdr(moving_clip(), engine="cpu", threads=1)
+    assert len(loads) <= 1

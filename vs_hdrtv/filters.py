@@ -31,7 +31,7 @@ engines.preload()
 @one_line_errors
 def feature_map(
     clip: vs.VideoNode,
-    model: str = "hdcfm",
+    model: str | os.PathLike[str] = "hdcfm",
     *,
     engine: str = "auto",
     device: str | None = None,
@@ -190,7 +190,7 @@ def light_level(clip: vs.VideoNode, letterbox: Bars = None) -> vs.VideoNode:
 
     Args:
         clip: PQ, of any format; measured on its own samples, so measure what is encoded.
-        letterbox: black bars, which do not count; not `auto`.
+        letterbox: black bars, which do not count in the average; not `auto`.
 
     Raises:
         vs.Error: the bars make no sense, or a frame is not PQ (when it is asked for).
@@ -231,7 +231,7 @@ def to_hdr10(
     Args:
         clip: PQ, BT.2020: the result of `feature_map` or `inverse_tone_map`.
         peak: mastering display's peak, 100 to 10000 cd/m2. No R, G or B is brighter (below `source_peak` by a BT.2390 shoulder),
-            subsampled chroma being upsampled linearly; a sharper filter may overshoot at saturated edges.
+            before chroma is subsampled: decoded 4:2:0 may overshoot at saturated edges, which MaxCLL counts.
         source_peak: cd/m2 that `clip` reaches; `grade` may have moved it.
         format: a key of `stages.PACKINGS`: yuv420p10, yuv422p10, yuv444p10 or the same with 12 bits.
 
@@ -264,17 +264,18 @@ def to_hlg(clip: vs.VideoNode, *, source_peak: float = stages.MASTER_PEAK, forma
 
 @dataclass(frozen=True)
 class Preset:
-    """What `sdr_to_hdr` chains: a network or a formula."""
+    """What `sdr_to_hdr` chains: a network or a formula, and the cd/m2 that SDR white becomes at most."""
 
     model: str | None = None
     method: str | None = None
+    peak: float = stages.MASTER_PEAK
 
 
 PRESETS: dict[str, Preset] = {
     "fast": Preset(model="hdcfm"),
     "bt2446a": Preset(method="bt2446a"),
-    "bt2446c": Preset(method="bt2446c"),
-    "bt2408": Preset(method="bt2408"),
+    "bt2446c": Preset(method="bt2446c", peak=333.0),  # 332.6: BT.2446-1, table 7
+    "bt2408": Preset(method="bt2408", peak=REFERENCE_WHITE),
 }
 """`fast` is HDCFM; the others are the analytic baselines."""
 
@@ -284,7 +285,7 @@ class _Look:
     """What a shot may have of its own (`shots.PARAMETERS`)."""
 
     preset: str
-    model: str | None
+    model: str | os.PathLike[str] | None
     strength: float
     reference_white: float
     highlight_gain: float
@@ -298,7 +299,7 @@ def sdr_to_hdr(
     clip: vs.VideoNode,
     preset: str = "fast",
     *,
-    model: str | None = None,
+    model: str | os.PathLike[str] | None = None,
     engine: str = "auto",
     device: str | None = None,
     precision: str = "fp32",
@@ -372,14 +373,16 @@ def sdr_to_hdr(
     )
     rectangles = read_areas("sdr_to_hdr", ceiling_areas)
 
+    device_engine = engines.create(engine, device=device, precision=precision, threads=threads)
+
     def convert(look: _Look) -> vs.VideoNode:
         if look.preset not in PRESETS:
             raise InputError(f"sdr_to_hdr: unknown preset {look.preset!r}; choose one of {', '.join(PRESETS)}")
         chosen = PRESETS[look.preset]
-        network = look.model or chosen.model
+        network = chosen.model if look.model is None else look.model
         if look.strength == 0:
-            hdr = inverse_tone_map(clip, "bt2408", force=force)
-        elif network is not None:
+            chosen, network = PRESETS["bt2408"], None
+        if network is not None:
             hdr = feature_map(
                 clip,
                 network,
@@ -391,13 +394,14 @@ def sdr_to_hdr(
                 force=force,
             )
         else:
-            hdr = inverse_tone_map(clip, chosen.method or "", force=force)
+            hdr = graph.apply(stages.inverse_tone_map(chosen.method or ""), {"sdr": clip}, engine=device_engine, force=force)
         if look.strength not in (0, 1):
             hdr = blend(hdr, clip, look.strength, force=force)
         grading = (look.reference_white, look.highlight_gain, look.saturation)
         if grading != (REFERENCE_WHITE, 1, 1):
             hdr = grade(hdr, *grading)
-        source_peak = min(max(stages.graded_peak(look.reference_white, look.highlight_gain), 100.0), PQ_PEAK)
+        brightest = stages.MASTER_PEAK if network is not None else max(chosen.peak, REFERENCE_WHITE)
+        source_peak = min(max(stages.graded_peak(look.reference_white, look.highlight_gain, brightest), 100.0), PQ_PEAK)
         if look.ceiling is not None:
             stage = stages.limit(look.ceiling, rectangles, source_peak, masked=False)
             hdr = graph.apply(stage, {"hdr": hdr})

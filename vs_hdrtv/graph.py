@@ -25,6 +25,7 @@ from .light import AVERAGE_MAX_RGB, MAX_RGB
 from .pipeline import Calls, Source, Step, compute, windows
 from .sources import ClipSource, open_source
 from .stages import Stage, without_bars
+from .weights import ModelCard
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,8 +117,20 @@ def _call(stage: Stage, engine: Engine) -> Callable[..., Array]:
     if stage.card is None:
         assert stage.function is not None, f"{stage.name} has neither a network nor a function"
         return stage.function
-    network = engine.load(stage.card)
+    network = _load(stage.card, engine)
     return without_bars(network, stage.letterbox) if stage.letterbox is not None else network
+
+
+_NETWORKS: WeakKeyDictionary[Engine, dict[str, Callable[..., Array]]] = WeakKeyDictionary()
+
+
+def _load(card: ModelCard, engine: Engine) -> Callable[..., Array]:
+    """The card's network on `engine`, loaded once: shots of different looks share it, and its buffers."""
+    loaded = _NETWORKS.setdefault(engine, {})
+    key = card.safetensors_sha256 + card.onnx_sha256 + str(card.path)
+    if key not in loaded:
+        loaded[key] = engine.load(card)
+    return loaded[key]
 
 
 def _check_alike(stage: Stage, sources: Mapping[Source, ClipSource]) -> None:
