@@ -26,7 +26,7 @@ def card(tmp_path, quick_export):
 def test_what_is_written_is_read(card):
     found = weights.find(str(card.path))
     assert found == card == weights.find(card.safetensors)
-    assert (found.name, found.network, found.reads, found.writes) == ("model", "hdcfm", "sdr", "hdr")
+    assert (found.name, found.network, found.reads, found.writes) == ("model", "hdcfm", ("sdr",), "hdr")
     assert found.preview
     assert found.parameters == 100_682
     assert found.recipe == {"seed": 7, "rates": [0.5, 1.0], "deep": {"a b": 'x"\\\ny'}}
@@ -34,6 +34,21 @@ def test_what_is_written_is_read(card):
     assert hash(found) == hash(card)
     weights.verify(found)
     assert sorted(path.name for path in card.path.parent.iterdir()) == ["model.onnx", "model.safetensors", "model.toml"]
+
+
+def test_a_network_of_several_inputs(tmp_path, quick_export):
+    from vs_hdrtv.networks.pdcg import PDCG
+
+    card = weights.write(PDCG(32), "two", tmp_path, model="pdcg", licence="MIT")
+    assert (card.reads, card.writes) == (("hdr", "sdr"), "hdr")
+    assert 'reads = ["hdr", "sdr"]\n' in card.path.read_text()
+
+
+def test_one_input_may_be_a_plain_string_or_a_list(card):
+    text = card.path.read_text()
+    assert 'reads = "sdr"\n' in text  # as in cards that are out already
+    card.path.write_text(text.replace('reads = "sdr"', 'reads = ["sdr"]'))
+    assert weights.find(card.path).reads == ("sdr",)
 
 
 def test_same_weights_same_files(card, tmp_path):
@@ -88,6 +103,8 @@ def test_missing_files(card):
         ("parameters = 100682", 'parameters = "many"', "has 'many' for 'parameters'"),
         ('name = "model.onnx"', 'name = "../model.onnx"', "must lie beside its card"),
         ("preview", "= preview", "cannot read the card"),
+        ('reads = "sdr"', "reads = []", "has \\[\\] for 'reads'"),
+        ('reads = "sdr"', "reads = [1]", "has \\[1\\] for 'reads'"),
     ],
 )
 def test_bad_card(card, old, new, message):

@@ -7,7 +7,7 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,17 +23,19 @@ SMALLEST = 32
 """Pixels a side that the networks need at least."""
 
 
-def to_onnx(network: nn.Module, path: Path, *, reads: str = "sdr", writes: str = "hdr", channels: int = 3) -> None:
-    """Write `network` as an ONNX file, float32, (1, `channels`, height, width) with free height and width.
+def to_onnx(
+    network: nn.Module, path: Path, *, reads: Sequence[str] = ("sdr",), writes: str = "hdr", channels: int = 3
+) -> None:
+    """Write `network` as an ONNX file, float32, (1, `channels`, height, width) with free height and width, alike for all inputs.
 
     The file depends on the weights and the library versions alone: no paths, no times.
 
     Args:
-        network: takes and gives one (1, C, H, W) tensor; left as it is.
+        network: takes (1, C, H, W) tensors and gives one; left as it is.
         path: file to write.
-        reads: name of the input.
-        writes: name of the output.
-        channels: of the input.
+        reads: names of the inputs, in the order of the network's arguments.
+        writes: name of the output; where an input has it already, as no two values of a graph may, `WRITES_out`.
+        channels: of each input.
 
     Raises:
         InputError: a package that the export needs is missing.
@@ -46,17 +48,17 @@ def to_onnx(network: nn.Module, path: Path, *, reads: str = "sdr", writes: str =
         raise InputError(f"export: {error.name} is not installed; pip install 'vs-hdrtv[torch,onnx]'") from None
     module = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
     # Sides that differ and are no power of two, lest the exporter take one for a constant or for the other.
-    example = torch.zeros(1, channels, 96, 120)
+    example = tuple(torch.zeros(1, channels, 96, 120) for _ in reads)
     height, width = (torch.export.Dim(name, min=SMALLEST, max=1 << 15) for name in ("height", "width"))
     with _quiet():
         program: Any = torch.onnx.export(
             module,
-            (example,),
+            example,
             dynamo=True,
             opset_version=OPSET,
-            dynamic_shapes=({2: height, 3: width},),
-            input_names=[reads],
-            output_names=[writes],
+            dynamic_shapes=tuple({2: height, 3: width} for _ in reads),
+            input_names=list(reads),
+            output_names=[f"{writes}_out" if writes in reads else writes],
             external_data=False,
             verbose=False,
         )

@@ -30,12 +30,12 @@ CHECKOUT = Path(__file__).parent.parent / "weights"
 FREE_TABLES = ("data", "recipe", "metrics")
 """Tables of the card whose keys are free."""
 
-SIGNALS = {"hdcfm": ("sdr", "hdr")}
-"""Network -> (signal read, signal written)."""
+SIGNALS = {"hdcfm": (("sdr",), "hdr"), "pdcg": (("hdr", "sdr"), "hdr")}
+"""Network -> (signals read, in the order of its arguments, and signal written)."""
 
-PAPERS = {
-    "hdcfm": "G. He et al., SDRTV-to-HDRTV via Hierarchical Dynamic Context Feature Mapping, ACM Multimedia 2022",
-}
+_HDCFM = "G. He et al., SDRTV-to-HDRTV via Hierarchical Dynamic Context Feature Mapping, ACM Multimedia 2022"
+
+PAPERS = {"hdcfm": _HDCFM, "pdcg": f"{_HDCFM}, section 3.3"}
 """Network -> its paper."""
 
 
@@ -48,12 +48,12 @@ class ModelCard:
         network: key of `networks.registry.NETWORKS`.
         path: the card itself, a .toml file.
         safetensors: the weights for torch.
-        onnx: the same function as a graph, opset >= 17, input and output named as the signals.
+        onnx: the same function as a graph, opset >= 17, inputs and output named as the signals (`export.to_onnx`).
         safetensors_sha256: lowercase hexadecimal checksum that `safetensors` must have.
         onnx_sha256: the same of `onnx`.
         paper: what to cite.
         parameters: how many numbers are trained.
-        reads: signal of the input.
+        reads: signals of the inputs, in their order; a card of one input may say it as a plain string.
         writes: signal of the output.
         licence: of the weights.
         preview: the weights are not final; a preset says so once.
@@ -71,7 +71,7 @@ class ModelCard:
     onnx_sha256: str
     paper: str
     parameters: int
-    reads: str
+    reads: tuple[str, ...]
     writes: str
     licence: str
     preview: bool = False
@@ -139,7 +139,8 @@ def read_card(path: Path) -> ModelCard:
         onnx=locations["onnx"],
         safetensors_sha256=sums["safetensors"],
         onnx_sha256=sums["onnx"],
-        **{key: _value(table, key, str, path) for key in ("name", "network", "paper", "reads", "writes", "licence")},
+        **{key: _value(table, key, str, path) for key in ("name", "network", "paper", "writes", "licence")},
+        reads=_reads(table, path),
         parameters=_value(table, "parameters", int, path),
         preview=_value(table, "preview", bool, path),
         **{key: table.get(key, {}) for key in FREE_TABLES},
@@ -152,6 +153,13 @@ def _value(table: Mapping[str, Any], key: str, kind: type, path: Path) -> Any:
         found = "nothing" if value is None else repr(value)
         raise InputError(f"weights: card {path.name} has {found} for {key!r}; it must be of type {kind.__name__}")
     return value
+
+
+def _reads(table: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+    value = table.get("reads")
+    if isinstance(value, list) and value and all(isinstance(signal, str) for signal in value):
+        return tuple(value)
+    return (_value(table, "reads", str, path),)
 
 
 def verify(card: ModelCard, kind: str | None = None) -> None:
@@ -282,7 +290,7 @@ def write(
                 "network": model,
                 "paper": PAPERS[model],
                 "parameters": sum(parameter.numel() for parameter in network.parameters()),
-                "reads": reads,
+                "reads": reads[0] if len(reads) == 1 else list(reads),
                 "writes": writes,
                 "licence": licence,
                 "preview": preview,

@@ -35,6 +35,29 @@ def test_engines_agree(card, size):
         np.testing.assert_allclose(results[name], results["torch"], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (20, 33), (45, 67), (96, 128)])
+def test_engines_agree_on_a_network_of_two_inputs(card_of_two, size):
+    hdr, sdr = frame(*size, 1), frame(*size, 2)
+    results = {}
+    for name in NAMES:
+        engine = engines.create(name, device="cpu")
+        results[name] = engine.download(engine.load(card_of_two)(engine.upload(hdr), engine.upload(sdr)))
+    outside = np.broadcast_to(sdr.max(axis=1, keepdims=True) <= np.float32(0.95), hdr.shape)
+    for result in results.values():
+        np.testing.assert_allclose(result, results["torch"], atol=1e-5, rtol=0)
+        assert result[outside].tobytes() == hdr[outside].tobytes()
+    if size == (96, 128):
+        assert np.abs(results["cpu"] - hdr)[~outside].max() > 1e-2
+
+
+def test_a_graph_names_its_inputs(card_of_two):
+    import onnx
+
+    graph = onnx.load(card_of_two.onnx).graph
+    assert [each.name for each in graph.input] == ["hdr", "sdr"]
+    assert [each.name for each in graph.output] == ["hdr_out"]  # two values of one graph must not share a name
+
+
 def test_output_depends_on_the_input(card):
     assert np.abs(run("cpu", card, frame(32, 40, 1)) - run("cpu", card, frame(32, 40, 2))).max() > 1e-3
 

@@ -24,13 +24,15 @@ from ..weights import ModelCard
 
 type Floats = NDArray[np.float32]
 
-Network = Callable[[Any], Any]
-"""(1, C, H, W) -> (1, C', H, W), float32, arrays of the engine's kind."""
+Network = Callable[..., Any]
+"""(1, C, H, W) for each signal that the card reads, in its order -> (1, C', H, W), float32, arrays of the engine's kind."""
 
 SMALLEST = 32
 """Pixels a side that a network gets at least; smaller frames are extended by their edges and cropped again."""
 
 PRECISIONS = ("fp32", "fp16")
+MAX_THREADS = 1024
+"""More than any machine's cores; with many more a runtime fails in its own ways."""
 
 
 class Engine(Protocol):
@@ -49,7 +51,7 @@ class Engine(Protocol):
     unpacks: bool
 
     def load(self, card: ModelCard) -> Network:
-        """The card's network, to be called from any thread with (1, C, H, W) float32 arrays of this engine's kind.
+        """The card's network, to be called from any thread with (1, C, H, W) float32 arrays of this engine's kind, one a signal.
 
         Raises:
             InputError: the model's file is missing or damaged.
@@ -96,8 +98,8 @@ def create(name: str = "auto", device: str | None = None, precision: str = "fp32
         raise InputError(f"engine: unknown engine {name!r}; choose one of: auto, {', '.join(ENGINES)}")
     if precision not in PRECISIONS:
         raise InputError(f"engine: unknown precision {precision!r}; choose one of: {', '.join(PRECISIONS)}")
-    if threads is not None and threads < 1:
-        raise InputError(f"engine: threads is {threads}; it must be 1 or more")
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
+        raise InputError(f"engine: threads is {threads}; give 1 to {MAX_THREADS}")
     if name == "auto":
         name = "torch" if (device or "").startswith("cuda") or (device is None and _has_cuda()) else _best_on_cpu()
     with _LOCK:
@@ -160,16 +162,16 @@ def _has_cuda() -> bool:
 def at_least_smallest(run: Network) -> Network:
     """`run` for frames of any size: small ones are extended by their edge pixels to `SMALLEST` a side and cropped again.
 
-    Serves numpy arrays and torch tensors alike.
+    Serves numpy arrays and torch tensors alike, one or several of one size.
     """
 
-    def padded(array: Any) -> Any:
-        height, width = array.shape[-2:]
+    def padded(*arrays: Any) -> Any:
+        height, width = arrays[0].shape[-2:]
         if height >= SMALLEST and width >= SMALLEST:
-            return run(array)
+            return run(*arrays)
         rows = np.minimum(np.arange(max(height, SMALLEST)), height - 1)
         columns = np.minimum(np.arange(max(width, SMALLEST)), width - 1)
-        return run(array[:, :, rows][:, :, :, columns])[:, :, :height, :width]
+        return run(*(array[:, :, rows][:, :, :, columns] for array in arrays))[:, :, :height, :width]
 
     return padded
 

@@ -72,25 +72,25 @@ class _Compiled:
             "NUM_STREAMS": 1,
             "ENABLE_CPU_PINNING": False,  # several vspipe on one machine would share the same cores
         }
-        self._requests: collections.OrderedDict[tuple[int, ...], Any] = collections.OrderedDict()
+        self._requests: collections.OrderedDict[tuple[tuple[int, ...], ...], Any] = collections.OrderedDict()
         self._lock = threading.Lock()
 
-    def __call__(self, array: Floats) -> Floats:
-        """(1, C, H, W) -> (1, C', H, W)."""
-        array = np.ascontiguousarray(array, np.float32)
+    def __call__(self, *arrays: Floats) -> Floats:
+        """(1, C, H, W) each -> (1, C', H, W)."""
+        inputs = dict(enumerate(np.ascontiguousarray(array, np.float32) for array in arrays))
         with self._lock:
-            request = self._request(array.shape)
-            request.infer({0: array}, share_inputs=True)
+            request = self._request(tuple(array.shape for array in inputs.values()))
+            request.infer(inputs, share_inputs=True)
             result: Floats = request.get_output_tensor(0).data.copy()  # the next call writes into the tensor
             return result
 
-    def _request(self, shape: tuple[int, ...]) -> Any:
-        if shape in self._requests:
-            self._requests.move_to_end(shape)
+    def _request(self, shapes: tuple[tuple[int, ...], ...]) -> Any:
+        if shapes in self._requests:
+            self._requests.move_to_end(shapes)
         else:
             if len(self._requests) >= SIZES:
                 self._requests.popitem(last=False)
             model = self._model.clone()
-            model.reshape(list(shape))
-            self._requests[shape] = self._core.compile_model(model, "CPU", self._options).create_infer_request()
-        return self._requests[shape]
+            model.reshape({index: list(shape) for index, shape in enumerate(shapes)})
+            self._requests[shapes] = self._core.compile_model(model, "CPU", self._options).create_infer_request()
+        return self._requests[shapes]

@@ -78,11 +78,12 @@ class _OnnxEngine:
                 f"engine {self.name!r}: ONNX Runtime would run on {session.get_providers()[0]} instead of {self.provider}; "
                 "install the CUDA libraries of this onnxruntime, or use engine='cpu'"
             )
-        source, lock = session.get_inputs()[0].name, threading.Lock()
+        names, lock = [each.name for each in session.get_inputs()], threading.Lock()
 
-        def run(array: Floats) -> Floats:
+        def run(*arrays: Floats) -> Floats:
+            inputs = {name: np.ascontiguousarray(array, np.float32) for name, array in zip(names, arrays, strict=True)}
             with lock:
-                result: Floats = session.run(None, {source: np.ascontiguousarray(array, np.float32)})[0]
+                result: Floats = session.run(None, inputs)[0]
             return result
 
         return at_least_smallest(run)

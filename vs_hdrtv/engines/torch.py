@@ -60,12 +60,12 @@ class TorchEngine:
         kind = torch.float16 if self._half else torch.float32
         network = network.to(kind)
 
-        def run(frame: Tensor) -> Tensor:
+        def run(*frames: Tensor) -> Tensor:
             with self._lock, torch.inference_mode():
                 if self.device == "cpu" and torch.get_num_threads() != self.threads:
                     torch.set_num_threads(self.threads)  # sums change with it
                 with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-                    return network(frame.to(kind)).float()  # type: ignore[no-any-return]
+                    return network(*(frame.to(kind) for frame in frames)).float()  # type: ignore[no-any-return]
 
         return at_least_smallest(run)
 

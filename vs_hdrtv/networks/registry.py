@@ -9,8 +9,9 @@ from torch import nn
 
 from ..errors import InputError
 from .hdcfm import HDCFM
+from .pdcg import PDCG
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"hdcfm": HDCFM}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"hdcfm": HDCFM, "pdcg": PDCG}
 
 
 def create(name: str, **arguments: Any) -> nn.Module:
