@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vs_hdrtv.output.mux import Timeline, time_base
+from vs_hdrtv.output.mux import Timeline, even, time_base
 from vs_hdrtv.output.pictures import Facts
 from vs_hdrtv.output.segments import Packet, Segment
 
@@ -51,3 +51,12 @@ def test_frames_are_decoded_one_after_another_and_before_they_are_shown(orders, 
 )
 def test_clock_is_exact_for_the_rate_where_that_is_possible(rate, ticks):
     assert time_base(rate) == Fraction(1, ticks)
+
+
+def test_milliseconds_of_a_constant_rate_are_taken_as_it_was_meant():
+    rate = Fraction(24000, 1001)
+    rounded = [Fraction(round(1000 * number / rate), 1000) for number in range(500)]
+    assert even(rounded, rate) == [number / rate for number in range(500)]
+    variable = [Fraction(number, 25) if number < 50 else 2 + Fraction(number - 50, 24) for number in range(100)]
+    assert even(variable, Fraction(25)) == variable
+    assert even(variable, Fraction(0)) == variable

@@ -17,7 +17,7 @@ from vs_hdrtv.light import light_level
 from vs_hdrtv.media import seconds
 from vs_hdrtv.output.job import Unfinished
 from vs_hdrtv.output.pictures import Facts
-from vs_hdrtv.output.segments import Grid, Packet, Segment
+from vs_hdrtv.output.segments import Grid, Packet, Segment, _headers
 
 QUICK = {"x265": "ultrafast", "svt-av1": "13"}
 FILES = [("x265", ".mp4"), ("x265", ".mkv"), ("svt-av1", ".webm"), ("prores", ".mov"), ("ffv1", ".mkv")]
@@ -260,3 +260,18 @@ def test_a_folder_that_is_somebody_elses_stays_as_it_is(packed, tmp_path):
         with pytest.raises(InputError, match="is in the way and no unfinished conversion"):
             output.write(packed(settings, 6), tmp_path / "out.mp4", settings, **options)
     assert (tmp_path / "out.mp4.partial/diary.txt").read_text() == "dear diary"
+
+
+def test_headers_that_name_another_machine_are_no_other_stream():
+    # x265 writes its threads into a message of its own beside the parameter sets.
+    sets = b"\0\0\0\1\x40\1vps" + b"\0\0\0\1\x42\1sps" + b"\0\0\0\1\x44\1pps"
+    message = b"\0\0\0\1\x4e\1\5frame-threads="
+
+    def headers(extradata):
+        facts = Facts(64, 48, {})
+        empty = Segment(start=0, end=1, facts=facts, extradata=extradata, size=0, packets=(), durations=(), light=())
+        return _headers(empty)
+
+    assert headers(sets + message + b"1") == headers(sets + message + b"3") != headers(sets.replace(b"sps", b"spt"))
+    assert headers(b"\x81av1") != headers(b"\x81av2")
+    assert headers(b"") == headers(b"")

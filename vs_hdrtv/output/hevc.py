@@ -164,11 +164,13 @@ def configuration_without(record: bytes, kinds: frozenset[int]) -> bytes:
 
 
 def parameter_sets(record: bytes) -> frozenset[bytes]:
-    """The parameter sets that an hvcC holds. ISO/IEC 14496-15, 8.3.2.1.
+    """The parameter sets of a stream's extradata, hvcC (ISO/IEC 14496-15, 8.3.2.1) or annex B.
 
     Raises:
         InputError: it is cut off.
     """
+    if not record.startswith(b"\1"):
+        return frozenset(unit for unit in _start_codes(record) if nal_type(unit) in PARAMETER_SETS)
     return frozenset(unit for _, _, units in _arrays(record)[0] for unit in units if nal_type(unit) in PARAMETER_SETS)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from av.bitstream import BitStreamFilterContext
 
 from ..errors import InputError
 from ..hdr10 import SIGNALLING, ContentLight
-from ..media import seconds
+from ..media import ffmpeg_name, seconds
 from .boxes import template
 from .companions import Companions, Excerpt
 from .encoders import CONTAINERS, Settings
@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 CLOCK = 90000
 """Ticks a second that timestamps are at least counted in: the clock of MPEG systems, exact for milliseconds too."""
+
+ROUNDED = Fraction(1, 1000)
+"""Seconds that Matroska, FLV and others round to: as far as a time may lie from that of a constant rate."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Timeline:
             decode_times: the container stores them: the first ones lie before the first frame then. Else nothing does.
         """
         clock = time_base(rate)
-        times = [Fraction(0), *accumulate(value for segment in segments for value in segment.durations)]
+        times = even([Fraction(0), *accumulate(value for segment in segments for value in segment.durations)], rate)
         shown = tuple(round(time / clock) for time in times)
         order = tuple(segment.start + packet.frame for segment in segments for packet in segment.packets)
         depth = max(place - frame for place, frame in enumerate(order))
@@ -112,12 +115,17 @@ def mux(
     suffix = path.suffix.lower()
     container, facts = CONTAINERS[suffix], segments[0].facts
     timeline = Timeline.of(segments, rate, container.decode_times)
-    length = sum((value for segment in segments for value in segment.durations), Fraction(0))
+    if container.decode_times and (longest := max(end - start for start, end in pairwise(timeline.shown))) >= 2**31:
+        # ISO/IEC 14496-12, 8.6.1.2: durations of samples are 32 bits, and FFmpeg takes them as signed.
+        raise InputError(
+            f"encode: a frame is shown for {float(longest * timeline.clock):.0f} s, longer than {suffix} can say; write .mkv"
+        )
+    length = timeline.shown[-1] * timeline.clock
     light = (content_light(segments) or facts.light) if facts.signalling is SIGNALLING["pq"] else None
     options = {**container.options, "fflags": "+bitexact"}
     with ExitStack() as stack:
-        file = stack.enter_context(av.open(str(path), "w", format=container.format, container_options=options))
-        with av.open(str(store.stream(segments[0].start))) as first:
+        file = stack.enter_context(av.open(ffmpeg_name(path), "w", format=container.format, container_options=options))
+        with av.open(ffmpeg_name(store.stream(segments[0].start))) as first:
             source: Any = first.streams.video[0]
             codec, extradata = source.codec_context.codec.canonical_name, source.codec_context.extradata or b""
             stamp = Stamp(codec, facts.display, light, extradata=extradata)
@@ -141,6 +149,17 @@ def mux(
         if not set_display_size(path, shown, facts.height):
             logger.warning("pixels of %s are not written to %s; play it at %dx%d", facts.aspect, suffix, shown, facts.height)
     return Written(len(timeline.order), length, light, others.counts if others is not None else Counter())
+
+
+def even(times: list[Fraction], rate: Fraction) -> list[Fraction]:
+    """`times` of frames in seconds; those of a constant rate that a container rounded to milliseconds, as they were meant.
+
+    Args:
+        times: of each frame and of the end, from 0.
+        rate: frames a second; 0 where the clip does not say.
+    """
+    meant = [number / rate for number in range(len(times))] if rate else times
+    return meant if all(abs(time - exact) <= ROUNDED for time, exact in zip(times, meant, strict=True)) else times
 
 
 def time_base(rate: Fraction) -> Fraction:
@@ -171,7 +190,7 @@ def _packets(segments: list[Segment], store: Store, stamp: Stamp, timeline: Time
     place = 0
     for segment in segments:
         path, first = store.stream(segment.start), place
-        with av.open(str(path)) as part:  # one by one: a segment of lossless video does not fit into memory
+        with av.open(ffmpeg_name(path)) as part:  # one by one: a segment of lossless video does not fit into memory
             for old in part.demux(part.streams.video[0]):
                 if not old.size or place == first + len(segment.packets):
                     continue

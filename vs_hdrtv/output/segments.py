@@ -1,9 +1,9 @@
 """A clip encoded in segments, so that a conversion that was cut short can go on where it was.
 
-A segment is an encoder run of its own: the bytes of one depend on its frames and the settings alone, never on which others were
-made in the same session. Two files hold it: `NNNNNN.mkv` with the packets, and `NNNNNN.json`, written last, which says what they
-are. The times of the finished file are not in them (Matroska rounds to milliseconds): a packet says which frame it shows, and a
-frame how long it lasts.
+A segment is an encoder run of its own: the bytes of one depend on its frames, the settings and the machine alone, never on
+which others were made in the same session. Two files hold it: `NNNNNN.mkv` with the packets, and `NNNNNN.json`, written last,
+which says what they are. The times of the finished file are not in them (Matroska rounds to milliseconds): a packet says which
+frame it shows, and a frame how long it lasts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Self
 from ..errors import InputError
 from ..hdr10 import ContentLight
 from ..light import AVERAGE_MAX_RGB, MAX_RGB
-from ..media import reason
+from ..media import ffmpeg_name, reason
+from . import hevc
 from .encoders import REORDER_FRAMES, Look, Settings, quiet
 from .pictures import Facts, duration, to_av
 
@@ -194,12 +195,19 @@ def encode_missing(
                 found[piece] = encoder.result
     segments = [segment for segment in found.values() if segment is not None]
     for segment in segments[1:]:
-        if segment.facts != segments[0].facts or segment.extradata != segments[0].extradata:
+        if segment.facts != segments[0].facts or _headers(segment) != _headers(segments[0]):
             raise InputError(
                 f"encode: frames from {segment.start} on differ from the first ones in size, colour or metadata; "
                 "convert the parts one by one with --start and --end"
             )
     return segments
+
+
+def _headers(segment: Segment) -> frozenset[bytes]:
+    """What a decoder needs to be told. The rest of x265's headers names the machine: its threads, its instruction set."""
+    extradata = segment.extradata
+    is_hevc = extradata.startswith((b"\0\0\1", b"\0\0\0\1"))  # as libx265 gives them
+    return hevc.parameter_sets(extradata) if is_hevc else frozenset((extradata,))
 
 
 class _Run:
@@ -223,7 +231,7 @@ class _Run:
         durations: list[Fraction] = []
         light: list[tuple[float, float]] = []
         try:
-            with av.open(str(part), "w", format="matroska", container_options={"fflags": "+bitexact"}) as file:
+            with av.open(ffmpeg_name(part), "w", format="matroska", container_options={"fflags": "+bitexact"}) as file:
                 stream = add_encoder(file, self._settings, facts, self._rate, self._frames)
                 for number, frame in enumerate(chain([first], _some(frames, self._end - self._start - 1))):
                     if (frame.width, frame.height) != (facts.width, facts.height):
