@@ -49,6 +49,8 @@ def results(path: Path) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
+            if not row["psnr_db"]:  # a set without pairs: test charts
+                continue
             plain = f"{float(row['psnr_db']):.2f} dB, dE_ITP {float(row['delta_e_itp']):.2f}"
             matched = f"{float(row['psnr_matched_db']):.2f} dB, dE_ITP {float(row['delta_e_itp_matched']):.2f}"
             cell = f"{plain}; exposure-matched {matched}"

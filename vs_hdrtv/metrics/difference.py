@@ -12,7 +12,7 @@ from collections.abc import Callable
 from ..color.arrays import Array, namespace, unit
 from ..color.ictcp import pq_to_ictcp
 from ..color.transfer import pq_eotf, pq_inverse_eotf
-from ..errors import InputError
+from .inputs import check_pair
 
 _ITP_SCALE = 720
 """BT.2124-0, annex 1: makes 1.0 a just noticeable difference."""
@@ -32,7 +32,7 @@ def psnr(hdr: Array, reference: Array) -> float:
     Raises:
         InputError: the shapes differ, or are not those of a picture.
     """
-    _check("psnr", hdr, reference)
+    check_pair("psnr", hdr, reference)
     error = float(namespace(hdr).mean((unit(hdr) - unit(reference)) ** 2))
     return -10 * math.log10(error) if error > 0 else math.inf
 
@@ -43,7 +43,7 @@ def delta_e_itp(hdr: Array, reference: Array) -> float:
     Raises:
         InputError: the shapes differ, or are not those of a picture.
     """
-    _check("delta_e_itp", hdr, reference)
+    check_pair("delta_e_itp", hdr, reference)
     return float(namespace(hdr).mean(delta_e_itp_map(hdr, reference)))
 
 
@@ -53,7 +53,7 @@ def delta_e_itp_map(hdr: Array, reference: Array) -> Array:
     Raises:
         InputError: the shapes differ, or are not those of a picture.
     """
-    _check("delta_e_itp_map", hdr, reference)
+    check_pair("delta_e_itp_map", hdr, reference)
     square = (pq_to_ictcp(hdr) - pq_to_ictcp(reference)) ** 2
     total = square[..., 0, :, :] + 0.25 * square[..., 1, :, :] + square[..., 2, :, :]
     return _ITP_SCALE * total**0.5
@@ -71,7 +71,7 @@ def exposure_match(hdr: Array, reference: Array) -> Array:
     Raises:
         InputError: the shapes differ, or are not those of a picture.
     """
-    _check("exposure_match", hdr, reference)
+    check_pair("exposure_match", hdr, reference)
     light, reference = pq_eotf(hdr), unit(reference)
     stride = max(1, math.isqrt(light.shape[-1] * light.shape[-2] // _SEARCH_PIXELS))
     few = _error(light[..., ::stride, ::stride], reference[..., ::stride, ::stride])
@@ -103,9 +103,3 @@ def _golden(function: Callable[[float], float], low: float, high: float, toleran
             outer = low + _GOLDEN * (high - low)
             value_outer = function(outer)
     return (low + high) / 2
-
-
-def _check(name: str, hdr: Array, reference: Array) -> None:
-    shapes = tuple(hdr.shape), tuple(reference.shape)
-    if shapes[0] != shapes[1] or len(shapes[0]) < 3 or shapes[0][-3] != 3 or 0 in shapes[0]:
-        raise InputError(f"{name}: pictures are {shapes[0]} and {shapes[1]}; give two of the same shape (..., 3, H, W)")
