@@ -215,13 +215,20 @@ class ContentLight:
         return struct.pack(">2H", self.max, self.average)
 
 
-def x265_params(signalling: Signalling, display: MasteringDisplay | None, light: ContentLight | None) -> dict[str, str]:
+PACKED = "yuv420p10"
+"""Samples that HDR10 players take, by the name of the VapourSynth format in small letters."""
+
+
+def x265_params(
+    signalling: Signalling, display: MasteringDisplay | None, light: ContentLight | None, samples: str = PACKED
+) -> dict[str, str]:
     """All that x265 has to be told about the colour of a stream.
 
     Args:
         signalling: an entry of `SIGNALLING`.
         display: None leaves the mastering display out of the stream.
         light: None leaves both values 0 in the stream, which means unknown.
+        samples: what it encodes: yuv420p10, yuv444p12 ...
     """
     params = {
         "colorprim": _PRIMARIES[signalling.primaries],
@@ -231,6 +238,10 @@ def x265_params(signalling: Signalling, display: MasteringDisplay | None, light:
         "chromaloc": str(signalling.chroma_location),
         **signalling.x265,
     }
+    if not samples.startswith("yuv420"):
+        del params["chromaloc"]  # of 4:2:0 alone (H.265, E.3.1)
+    if samples != PACKED:
+        params.pop("hdr10-opt", None)  # x265 refuses it for others
     if display is not None:
         params["master-display"] = display.x265()
     if light is not None:
@@ -246,10 +257,14 @@ _SVT_AV1_CHROMA = {0: "left", 2: "topleft"}
 
 
 def _x265_arguments(
-    signalling: Signalling, display: MasteringDisplay | None, light: ContentLight | None, aspect: Fraction | None = None
+    signalling: Signalling,
+    display: MasteringDisplay | None,
+    light: ContentLight | None,
+    aspect: Fraction | None = None,
+    samples: str = PACKED,
 ) -> list[str]:
-    words = ["--output-depth", "10"]  # x265 would encode 8 bits, whatever the y4m holds
-    for name, value in x265_params(signalling, display, light).items():
+    words = ["--output-depth", samples[-2:]]  # x265 would encode 8 bits, whatever the y4m holds
+    for name, value in x265_params(signalling, display, light, samples).items():
         words += [f"--{name}"] if name in _X265_SWITCHES else [f"--{name}", value]
     return [*words, *_aspect(aspect)]
 
@@ -269,8 +284,8 @@ def _svt_av1_arguments(
 def _nvenc_arguments(
     signalling: Signalling, display: MasteringDisplay | None, light: ContentLight | None, aspect: Fraction | None = None
 ) -> list[str]:
-    """NVEncC encodes 8 bits unless it is told, whatever the y4m holds."""
-    words = ["--output-depth", "10", "--colorprim", _PRIMARIES[signalling.primaries]]
+    """NVEncC encodes 8 bits of H.264 unless it is told, whatever the y4m holds."""
+    words = ["--codec", "hevc", "--output-depth", "10", "--colorprim", _PRIMARIES[signalling.primaries]]
     words += ["--transfer", _TRANSFERS[signalling.transfer], "--colormatrix", _MATRICES[signalling.matrix]]
     words += ["--colorrange", _RANGES[signalling.full_range], "--chromaloc", str(signalling.chroma_location), "--repeat-headers"]
     if display is not None:
@@ -286,7 +301,8 @@ ENCODER_ARGUMENTS: dict[str, Callable[..., list[str]]] = {
     "nvenc": _nvenc_arguments,
 }
 """Encoder (x265, SvtAv1EncApp, NVEncC) -> function `(signalling, display, light, aspect=None)` that gives the words of its
-command line for all that y4m, as vspipe writes it, does not carry. A display or light that is None is left out."""
+command line for all that y4m, as vspipe writes it, does not carry. A display or light that is None is left out. x265's also takes
+`samples`, as `x265_params` does; the others are for `PACKED`."""
 
 
 def _aspect(aspect: Fraction | None) -> list[str]:

@@ -118,7 +118,7 @@ def test_variable_rate_is_said(script, ask):
     [
         ("", ["--output", "3"], "sets no output 3, only 0; call"),
         ("vs.clear_outputs()", [], "sets no output 0, none; call"),
-        ("clip.set_output()", [], "the output is YUV420P8, not YUV420P10; end the script with to_hdr10"),
+        ("clip.set_output()", [], "the output is YUV420P8; x265 takes YUV420P10, YUV420P12, YUV422P10"),
         ("hdr.std.SetFrameProps(_Transfer=1).set_output()", [], "neither PQ nor HLG (_Transfer=1); end the script"),
         ("hdr.std.SetFrameProps(_Primaries=1).set_output()", [], "not BT.2020 (_Primaries=1); set it"),
         ("vs.core.std.BlankAudio().set_output(1)", ["--output", "1"], "is audio; choose a video output"),
@@ -157,3 +157,13 @@ def test_flags_of_another_encoder(script, ask):
     assert [value(words, f"--{name}") for name in ("color-primaries", "transfer-characteristics")] == ["9", "16"]  # H.273
     code, words, _ = ask(script(), "--encoder", "nvenc", "--max-cll", "none")
     assert code == 0 and value(words, "--output-depth") == "10" and "--max-cll" not in words
+
+
+def test_other_samples_have_their_own_flags(script, ask):
+    more = "vs_hdrtv.sdr_to_hdr(clip, 'bt2408', format='yuv444p12').set_output()"
+    code, words, err = ask(script(more), "--max-cll", "none")
+    assert code == 0, err
+    assert value(words, "--output-depth") == "12"
+    assert "--chromaloc" not in words and "--hdr10-opt" not in words and "--hdr10" in words
+    code, _, err = ask(script(more), "--max-cll", "none", "--encoder", "svt-av1")
+    assert code == 2 and "the output is YUV444P12; svt-av1 takes YUV420P10" in err

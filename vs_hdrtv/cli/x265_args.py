@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import light
 from ..errors import InputError
-from ..hdr10 import ENCODER_ARGUMENTS, SIGNALLING, ContentLight, MasteringDisplay, Signalling
+from ..hdr10 import ENCODER_ARGUMENTS, PACKED, SIGNALLING, ContentLight, MasteringDisplay, Signalling
 from .console import Progress, say
 from .script import parse_arguments, script_output
 
@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 
 NAME = "x265-args"
 
-FORMAT = "YUV420P10"
-"""What the encoders' flags are right for."""
+FORMATS = {
+    "x265": tuple(f"yuv{sampling}p{depth}" for sampling in ("420", "422", "444") for depth in (10, 12)),
+    "svt-av1": (PACKED,),
+    "nvenc": (PACKED,),
+}
+"""What each encoder's flags are right for, by the name of the VapourSynth format in small letters."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,13 +62,14 @@ def run(arguments: argparse.Namespace) -> int:
     with script_output(arguments.script, parse_arguments(arguments.arg, NAME), arguments.output, NAME) as clip:
         with clip.get_frame(0) as frame:
             properties = dict(frame.props)
-        kind, signalling = _signalling(clip, properties)
+        kind, signalling = _signalling(arguments.encoder, clip, properties)
         level = _level(clip, properties, kind, given, arguments)
     words = ENCODER_ARGUMENTS[arguments.encoder](
         signalling,
         MasteringDisplay.from_properties(properties) if kind == "pq" else None,
         level,
         _aspect(properties),
+        **({"samples": clip.format.name.lower()} if arguments.encoder == "x265" else {}),
     )
     say(" ".join(words))
     return 0
@@ -80,13 +85,14 @@ def _parse_level(text: str | None) -> ContentLight | str | None:
     return ContentLight(int(parts[0]), int(parts[1]))
 
 
-def _signalling(clip: vs.VideoNode, properties: Mapping[str, Any]) -> tuple[str, Signalling]:
+def _signalling(encoder: str, clip: vs.VideoNode, properties: Mapping[str, Any]) -> tuple[str, Signalling]:
     """The kind of HDR that the first frame says it is, with its own range and chroma location."""
     import vapoursynth as vs
 
     found = "of variable format" if clip.format is None else clip.format.name
-    if found != FORMAT:
-        raise InputError(f"{NAME}: the output is {found}, not {FORMAT}; end the script with to_hdr10 or to_hlg")
+    if found.lower() not in FORMATS[encoder]:
+        known = ", ".join(name.upper() for name in FORMATS[encoder])
+        raise InputError(f"{NAME}: the output is {found}; {encoder} takes {known}: end the script with to_hdr10 or to_hlg")
     transfer = properties.get("_Transfer")
     kind = next((kind for kind, signalling in SIGNALLING.items() if signalling.transfer == transfer), None)
     if kind is None:

@@ -110,12 +110,8 @@ class Encoder:
 
 
 def _x265(look: Look) -> dict[str, str]:
-    params = x265_params(look.signalling, look.display, look.light)
+    params = x265_params(look.signalling, look.display, look.light, look.format)
     params["log-level"] = "none"
-    if not look.format.startswith("yuv420"):
-        del params["chromaloc"]  # of 4:2:0 alone (H.265, E.3.1)
-    if look.format != "yuv420p10":
-        params.pop("hdr10-opt", None)
     if look.frames <= REORDER_FRAMES:
         params["bframes"] = "0"
     return {"x265-params": ":".join(f"{name}={value}" for name, value in params.items())}
@@ -278,7 +274,7 @@ def choose(
     if suffix not in CONTAINERS:
         raise InputError(f"{who}: output ends in {suffix!r}; choose one of {', '.join(CONTAINERS)}")
     fitting = [entry for entry, encoder in ENCODERS.items() if suffix in encoder.tags]
-    name = name or fitting[0]
+    name = fitting[0] if name is None else name
     encoder = ENCODERS.get(name)
     if encoder is None:
         raise InputError(f"{who}: unknown encoder {name!r}; choose one of {', '.join(ENCODERS)}")
@@ -286,7 +282,7 @@ def choose(
         raise InputError(
             f"{who}: {suffix} cannot hold what {name} makes; write {' or '.join(encoder.tags)}, or choose {', '.join(fitting)}"
         )
-    packing = packing or next(iter(encoder.formats))
+    packing = next(iter(encoder.formats)) if packing is None else packing
     if packing not in encoder.formats:
         raise InputError(f"{who}: format is {packing!r}; {name} takes {', '.join(encoder.formats)}")
     settings = Settings(name, _quality(name, encoder, quality, who), _speed(name, encoder, speed, who), packing)
