@@ -255,7 +255,7 @@ def test_properties_that_change_on_the_way_are_refused_at_their_frame(moving_cli
             lambda c: inverse_tone_map(inverse_tone_map(c)),
             "inverse_tone_map: clip is hdr, the result of inverse_tone_map",
         ),
-        (lambda c: to_hdr10(None), "to_hdr10: clip is a NoneType; give a vapoursynth.VideoNode"),
+        (lambda c: to_hdr10(None), "to_hdr10: clip is None; give a vapoursynth.VideoNode"),
     ],
 )
 def test_bad_arguments(moving_clip, call, message):

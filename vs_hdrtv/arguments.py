@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
+import os
+import reprlib
+import types
+import typing
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import numpy as np
 import vapoursynth as vs
 
 from . import letterbox as letterboxes
@@ -24,16 +31,70 @@ type Bars = Letterbox | Sequence[int] | str | None
 
 
 def one_line_errors[**P, R](function: Callable[P, R]) -> Callable[P, R]:
-    """Bad input becomes `vs.Error`, whose one line is what vspipe and editors show."""
+    """Bad input becomes `vs.Error`, whose one line is what vspipe and editors show; values of a wrong type are bad input.
+
+    NumPy's numbers and arrays are taken as Python's.
+    """
+    signature = inspect.signature(function)
+
+    @functools.cache
+    def hints() -> dict[str, Any]:  # when it is first called: by then its module knows all the names
+        return typing.get_type_hints(function)
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        given = signature.bind(*args, **kwargs)
         try:
-            return function(*args, **kwargs)
+            for parameter, value in given.arguments.items():
+                given.arguments[parameter] = _plain(value)
+                if not _fits(given.arguments[parameter], hints()[parameter]):
+                    name = f"{function.__name__}: {parameter}"
+                    raise InputError(f"{name} is {_shown(value)}; give {_wanted(hints()[parameter])}")
+            return function(*given.args, **given.kwargs)
         except InputError as error:
             raise vs.Error(str(error)) from None
 
     return wrapper
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of the type of an annotation, `int` being taken for `float` and for `bool` as in any script."""
+    hint = getattr(hint, "__value__", hint)  # what a `type` statement names
+    kind, parts = typing.get_origin(hint), typing.get_args(hint)
+    if kind in (typing.Union, types.UnionType):
+        return any(_fits(value, part) for part in parts)
+    if kind is Sequence:
+        return isinstance(value, (list, tuple, range)) and all(_fits(_plain(each), part) for each in value for part in parts)
+    if hint in _KINDS:
+        return isinstance(value, _KINDS[hint]) and not (isinstance(value, bool) and hint is not bool)
+    return isinstance(value, kind or hint)
+
+
+_KINDS: dict[Any, tuple[type, ...]] = {int: (int,), float: (int, float), bool: (int,)}
+_WORDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "True or False", str: "text", types.NoneType: "None"}
+
+
+def _wanted(hint: Any) -> str:
+    """An annotation in words."""
+    hint = getattr(hint, "__value__", hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_wanted(part) for part in typing.get_args(hint)))
+    if typing.get_origin(hint) is Sequence:
+        (part,) = typing.get_args(hint)
+        of_lists = typing.get_origin(part) is not None
+        return f"a list, each {_wanted(part)}" if of_lists else f"a list of {_wanted(part).removeprefix('a ')}s"
+    kind = typing.get_origin(hint) or hint
+    return _WORDS.get(kind) or ("a path" if kind is os.PathLike else f"a {kind.__module__}.{kind.__name__}")
+
+
+def _shown(value: Any) -> str:
+    value = _plain(value)
+    known = isinstance(value, (str, bytes, int, float, list, tuple))
+    return reprlib.repr(value) if known else f"a {type(value).__name__}"
 
 
 def retag(name: str, clip: vs.VideoNode, matrix: Tag, transfer: Tag, primaries: Tag, range: Tag, location: Tag) -> vs.VideoNode:

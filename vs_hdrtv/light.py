@@ -36,7 +36,9 @@ def light_level(clip: vs.VideoNode, letterbox: Letterbox | None = None) -> vs.Vi
     """
     import vapoursynth as vs
 
-    if clip.format is None or not clip.width or not clip.height:  # resize would end the process
+    from .sources import is_constant
+
+    if not is_constant(clip):
         raise InputError("light_level: clip has variable format or size; measure the result of to_hdr10")
     rgb = clip.resize.Bilinear(format=vs.RGBS, transfer=vs.TRANSFER_LINEAR, nominal_luminance=1)
     largest = vs.core.std.Expr(rgb.std.SplitPlanes(), "x y max z max")

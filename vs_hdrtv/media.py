@@ -18,10 +18,16 @@ from .hdr10 import CHROMATICITY_STEPS, LUMINANCE_STEPS, ContentLight, MasteringD
 if TYPE_CHECKING:
     import vapoursynth as vs
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 logger = logging.getLogger(__name__)
+
+
+def ffmpeg_name(path: Path) -> str:
+    """A path as FFmpeg takes it: what stands before a colon would be a protocol (`Film: the end.mkv`), but for a whole path."""
+    return str(path.absolute() if ":" in str(path) else path)
 
 
 @contextmanager
@@ -42,10 +48,12 @@ def open_media(path: Path, who: str) -> Iterator[InputContainer]:
         raise InputError(f"{who}: {path} does not exist; check the name")
     if path.is_dir():
         raise InputError(f"{who}: {path} is a folder; give a file")
-    if path.is_file() and not path.stat().st_size:
+    if not path.is_file():
+        raise InputError(f"{who}: {path} is no plain file, and would be read more than once; save it as a file first")
+    if not path.stat().st_size:
         raise InputError(f"{who}: {path} is empty (0 bytes); it may be an unfinished download")
     try:
-        container = av.open(str(path))
+        container = av.open(ffmpeg_name(path))
     except (OSError, av.FFmpegError) as error:
         raise InputError(f"{who}: {path} is not a video that FFmpeg can read ({reason(error)})") from None
     with container:
@@ -72,7 +80,7 @@ def first_video(container: InputContainer, who: str, track: int | None = None) -
     if videos:
         choice = ", ".join(str(stream.index) for stream in videos)
         raise InputError(f"{who}: track is {track}; the video streams of {container.name} are {choice}")
-    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+    kinds = ", ".join(sorted({"cover" if stream.type == "video" else stream.type for stream in container.streams})) or "nothing"
     raise InputError(f"{who}: {container.name} holds no video, only {kinds}; give a video file")
 
 
@@ -119,9 +127,11 @@ def open_source(path: Path, who: str, track: int | None = None) -> Source:
     if not hasattr(vs.core, "bs"):
         raise InputError(f"{who}: VapourSynth has no BestSource; install it with pip install vapoursynth-bestsource")
     try:
-        clip = vs.core.bs.VideoSource(str(path), track=track, cachemode=0, showprogress=False)
+        clip = vs.core.bs.VideoSource(ffmpeg_name(path), track=track, cachemode=0, showprogress=False)
     except vs.Error as error:
-        raise InputError(f"{who}: {path} cannot be decoded ({error})") from None
+        raise InputError(f"{who}: {path} cannot be decoded ({error}); rewrite it first: ffmpeg -i IN -c:v ffv1 OUT.mkv") from None
+    except UnicodeEncodeError:
+        raise InputError(f"{who}: the name of {str(path)!a} is not UTF-8; rename it, or set a UTF-8 locale") from None
     return Source(path, clip, track)
 
 
@@ -187,8 +197,8 @@ def timing(container: InputContainer, stream: VideoStream) -> Timing:
     entries = [entry.timestamp for entry in stream.index_entries]
     if stream.frames and len(entries) == stream.frames and _even(entries):
         return Timing(stream.frames, False, known)
-    container.seek(0)
-    packets = [packet.pts for packet in container.demux(stream) if packet.size]
+    with _again(container, stream) as (fresh, same):
+        packets = [packet.pts for packet in _packets(fresh, same) if packet.size]
     found = sorted(time for time in packets if time is not None)
     # VP9's hidden reference pictures are packets of their own in some files, a tick before or after the one that is shown.
     times = found[:1] + [time for before, time in pairwise(found) if not _at_once(time - before, stream)]
@@ -196,6 +206,26 @@ def timing(container: InputContainer, stream: VideoStream) -> Timing:
     if _even(times):
         return Timing(frames, False, known)
     return Timing(frames, True, (len(times) - 1) / seconds(times[-1] - times[0], stream.time_base))
+
+
+@contextmanager
+def _again(container: InputContainer, stream: VideoStream) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The same stream from its start: not every file can be sought in (bare H.264, a start before zero)."""
+    import av
+
+    with av.open(container.name) as fresh:
+        same: Any = fresh.streams[stream.index]
+        yield fresh, same
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """The packets of a stream, up to where the file cannot be read on."""
+    import av
+
+    try:
+        yield from container.demux(stream)
+    except (OSError, av.FFmpegError) as error:
+        logger.warning("%s cannot be read to its end (%s)", container.name, reason(error))
 
 
 def _even(times: list[int]) -> bool:
@@ -241,11 +271,11 @@ def stream_hdr10(container: InputContainer, stream: VideoStream) -> Hdr10:
     decoder: Any = av.CodecContext.create(stream.codec_context.name, "r")
     if stream.codec_context.extradata:
         decoder.extradata = stream.codec_context.extradata
-    container.seek(0)
     try:
-        for packet in container.demux(stream):
-            for frame in decoder.decode(packet):
-                return hdr10_metadata(frame)
+        with _again(container, stream) as (fresh, same):
+            for packet in fresh.demux(same):
+                for frame in decoder.decode(packet):
+                    return hdr10_metadata(frame)
     except av.FFmpegError as error:
         logger.warning("the stream's metadata cannot be read (%s)", reason(error))
     return None, None

@@ -189,7 +189,8 @@ def _read(clip: vs.VideoNode, run: range, tags: set[int | None]) -> NDArray[np.f
     found = []
     for frame in clip[run.start : run.stop].frames(close=True):
         tags.add(_tag(frame))
-        found.append(np.asarray(frame[plane])[:rows, ::step].astype(np.float32) * np.float32(scale))
+        luma = np.asarray(frame[plane])[:rows, ::step].astype(np.float32) * np.float32(scale)
+        found.append(luma if clip.format.sample_type == vs.INTEGER else np.nan_to_num(luma, posinf=255.0, neginf=0.0))
     return np.stack(found)
 
 

@@ -23,6 +23,9 @@ HDR_TRANSFERS = {int(vs.TRANSFER_ST2084): "PQ", int(vs.TRANSFER_ARIB_B67): "HLG"
 SD_LINES, NTSC_LINES = 576, 486
 """Untagged video of up to 576 lines is BT.601; of up to 486 lines (and 480, its usual crop) its 525-line variant."""
 
+WILD = 100.0
+"""Of a signal whose white is 1: 100 is 63000 times its light by BT.1886, which no camera and no grade reaches."""
+
 _UNSPECIFIED = 2
 _FIELDS = {int(vs.FIELD_TOP), int(vs.FIELD_BOTTOM)}
 _PRIMARIES_OF_MATRIX = {
@@ -102,12 +105,18 @@ class ClipSource:
         """
         _check(self.name, self.signal, props, self.force, f" at frame {frame}")
         for key, value in self.assumed.items():
-            found = int(props.get(key, _UNSPECIFIED))
+            found = _code(props, key, _UNSPECIFIED)
             if found not in (_UNSPECIFIED, value):
                 raise InputError(
                     f"{self.name}: clip has {key}={found} at frame {frame} but none at frame 0, where {value} was assumed; "
                     f"tag the whole clip with core.std.SetFrameProps(clip, {key}=...)"
                 )
+
+
+def is_constant(clip: vs.VideoNode) -> bool:
+    """Whether all frames of a clip have one format and one size; zimg ends the process where the size varies."""
+    varies = clip.format is None or clip.format.color_family == vs.UNDEFINED  # the one before R55, the other since
+    return not varies and clip.width > 0 and clip.height > 0
 
 
 def open_source(name: str, clip: vs.VideoNode, signal: str, *, force: bool = False, known: bool = False) -> ClipSource:
@@ -126,7 +135,7 @@ def open_source(name: str, clip: vs.VideoNode, signal: str, *, force: bool = Fal
     """
     if not isinstance(clip, vs.VideoNode):
         raise InputError(f"{name}: clip is a {type(clip).__name__}; give a vapoursynth.VideoNode")
-    if clip.format is None or clip.width == 0 or clip.height == 0:
+    if not is_constant(clip):
         raise InputError(
             f"{name}: clip has variable format or size; make it constant first, for example with core.resize.Bicubic"
         )
@@ -142,7 +151,7 @@ def open_source(name: str, clip: vs.VideoNode, signal: str, *, force: bool = Fal
     arguments: dict[str, Any] = {_RESIZE_ARGUMENT[key]: value for key, value in assumed.items()}
     if signal == "sdr":
         # A frame property outweighs an argument of resize: a wrong tag has to be replaced.
-        wrong = force and int(props.get("_Transfer", _UNSPECIFIED)) in HDR_TRANSFERS
+        wrong = force and _code(props, "_Transfer", _UNSPECIFIED) in HDR_TRANSFERS
         readable = clip.std.SetFrameProps(_Transfer=vs.TRANSFER_BT709) if wrong else clip
         planes = readable.resize.Bicubic(
             format=vs.RGBS, transfer=vs.TRANSFER_BT709, primaries=vs.PRIMARIES_BT709, **_CATMULL_ROM, **arguments
@@ -162,7 +171,7 @@ def _try_conversion(name: str, clip: vs.VideoNode, planes: vs.VideoNode, props: 
     try:
         planes[0].std.CropAbs(min(planes.width, 16), min(planes.height, 16)).get_frame(0).close()
     except vs.Error as error:
-        tags = ", ".join(f"{prop}={int(props[prop])}" for prop, _ in TAGS.values() if prop in props)
+        tags = ", ".join(f"{prop}={props[prop]}" for prop, _ in TAGS.values() if prop in props)
         why = str(error).strip().splitlines()[-1]
         raise InputError(
             f"{name}: clip is {clip.format.name} with {tags}, which cannot be read ({why}); "
@@ -214,28 +223,31 @@ def _mask(name: str, clip: vs.VideoNode) -> vs.VideoNode:
 
 
 def read_planes(frame: vs.VideoFrame) -> NDArray[np.float32]:
-    """(1, C, H, W) copy of a float frame; NaN becomes 0 and infinities the ends of [0, 1], lest one pixel spoil a mean."""
+    """(1, C, H, W) copy of a float frame; NaN becomes 0 and infinities the ends of [0, 1], lest one pixel spoil a mean.
+
+    What is finite is held within `WILD`, lest a power of it overflow.
+    """
     array = np.stack([np.asarray(frame[plane]) for plane in range(frame.format.num_planes)])[None]
-    if not np.isfinite(array).all():
-        array = np.nan_to_num(array, nan=0.0, posinf=1.0, neginf=0.0)
+    if not -WILD <= array.min() <= array.max() <= WILD:  # false with NaN too
+        array = np.nan_to_num(array, nan=0.0, posinf=1.0, neginf=0.0).clip(-WILD, WILD)
     return array
 
 
 def _layout(video_format: vs.VideoFormat, props: Mapping[str, Any]) -> PlaneLayout | None:
     """The layout of planes that `ycbcr_to_rgb` can unpack to `sdr`, None for all others."""
-    matrix = _MATRICES.get(int(props.get("_Matrix", _UNSPECIFIED)))
-    location = _CHROMA_LOCATIONS.get(int(props.get("_ChromaLocation", vs.CHROMA_LEFT)))
+    matrix = _MATRICES.get(_code(props, "_Matrix", _UNSPECIFIED))
+    location = _CHROMA_LOCATIONS.get(_code(props, "_ChromaLocation", vs.CHROMA_LEFT))
     if (
         matrix is None
         or location is None
         or video_format.color_family != vs.YUV
         or video_format.sample_type != vs.INTEGER
         or max(video_format.subsampling_w, video_format.subsampling_h) > 1
-        or int(props.get("_Transfer", _UNSPECIFIED)) not in _BT1886_TRANSFERS
-        or int(props.get("_Primaries", _UNSPECIFIED)) != vs.PRIMARIES_BT709
+        or _code(props, "_Transfer", _UNSPECIFIED) not in _BT1886_TRANSFERS
+        or _code(props, "_Primaries", _UNSPECIFIED) != vs.PRIMARIES_BT709
     ):
         return None
-    full_range = int(props.get("_Range", vs.RANGE_LIMITED)) == vs.RANGE_FULL
+    full_range = _code(props, "_Range", vs.RANGE_LIMITED) == vs.RANGE_FULL
     return PlaneLayout(matrix, video_format.bits_per_sample, full_range, location)
 
 
@@ -266,14 +278,20 @@ _ENUMS = {"_Matrix": vs.MatrixCoefficients, "_Transfer": vs.TransferCharacterist
 _RESIZE_ARGUMENT = {"_Matrix": "matrix_in", "_Transfer": "transfer_in", "_Primaries": "primaries_in"}
 
 
+def _code(props: Mapping[str, Any], key: str, default: int) -> int:
+    """A property as the one number that it should be; `default` where it is missing, or text or a list."""
+    value = props.get(key, default)
+    return int(value) if isinstance(value, int | float) else int(default)
+
+
 def _check(name: str, signal: str, props: Mapping[str, Any], force: bool, where: str) -> None:
-    field = int(props.get("_FieldBased", 0))
+    field = _code(props, "_FieldBased", 0)
     if field in _FIELDS:
         raise InputError(
             f"{name}: clip is interlaced{where} (_FieldBased={field}); deinterlace it first, for example with "
             "core.bwdif.Bwdif(clip, field=3), or where film was telecined with core.vivtc.VFM and core.vivtc.VDecimate"
         )
-    transfer = int(props.get("_Transfer", _UNSPECIFIED))
+    transfer = _code(props, "_Transfer", _UNSPECIFIED)
     if signal == "sdr" and transfer in HDR_TRANSFERS and not force:
         raise InputError(
             f"{name}: clip is already HDR{where} ({HDR_TRANSFERS[transfer]}, _Transfer={transfer}); "
@@ -296,14 +314,14 @@ def _assume(name: str, clip: vs.VideoNode, props: Mapping[str, Any]) -> dict[str
         matrix, primaries = vs.MATRIX_ST170_M, vs.PRIMARIES_ST170_M
     else:
         matrix, primaries = vs.MATRIX_BT470_BG, vs.PRIMARIES_BT470_BG
-    known_matrix = int(props.get("_Matrix", _UNSPECIFIED))
+    known_matrix = _code(props, "_Matrix", _UNSPECIFIED)
     if known_matrix != _UNSPECIFIED and not rgb:
         # A clip with a matrix but no primaries was tagged by a tool that knew the standard: both come from it.
         primaries = vs.ColorPrimaries(_PRIMARIES_OF_MATRIX.get(known_matrix, vs.PRIMARIES_BT709))
     defaults = {"_Matrix": matrix, "_Transfer": vs.TRANSFER_BT709, "_Primaries": primaries}
     if rgb:
         del defaults["_Matrix"]
-    assumed = {key: int(value) for key, value in defaults.items() if int(props.get(key, _UNSPECIFIED)) == _UNSPECIFIED}
+    assumed = {key: int(value) for key, value in defaults.items() if _code(props, key, _UNSPECIFIED) == _UNSPECIFIED}
     if assumed:
         what = ", ".join(f"{key}={value} ({_ENUMS[key](value).name})" for key, value in assumed.items())
         remedy = "where that is wrong, tag it with core.std.SetFrameProps"

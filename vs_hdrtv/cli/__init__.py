@@ -3,7 +3,7 @@
 A command is a module with `add_arguments(parser)` and `run(arguments) -> exit code`, imported only when it is asked for, so that
 `vs-hdrtv --help` is there at once and each command needs only its own packages.
 
-Exit codes: 0 done, 2 bad input (one line on stderr), 130 interrupted by Ctrl-C.
+Exit codes: 0 done, 2 bad input (one line on stderr), 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ import argparse
 import importlib
 import logging
 import re
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
 from ..errors import InputError
-from .console import say
+from .console import open_standard_streams, say
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -92,6 +95,17 @@ COMMANDS: dict[str, Command] = {
         ("vs-hdrtv evaluate --data shared/data --models hdcfm",),
         extra="metrics",
     ),
+    "dataset": Command(
+        ".dataset",
+        "training pairs from the SDR and the HDR version of films",
+        (
+            "vs-hdrtv dataset check --hdr FILM_HDR.mkv --sdr FILM_SDR.mkv",
+            "vs-hdrtv dataset build --hdr FILM_HDR.mkv --sdr FILM_SDR.mkv OUT",
+            "vs-hdrtv dataset build --hdr train_hdr --sdr train_sdr OUT --name hdrtv1k",
+            "vs-hdrtv dataset info OUT",
+        ),
+        extra="train",
+    ),
     "weights": Command(
         ".weights",
         "list, check and import networks' weights",
@@ -121,16 +135,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what stands after the program's name; `sys.argv[1:]` by default.
 
     Returns:
-        Exit code: 0, 2 (bad input) or 130 (Ctrl-C).
+        Exit code: 0, 2 (bad input), 130 (Ctrl-C), 143 (SIGTERM) or 129 (SIGHUP).
     """
+    open_standard_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     name = next((word for word in arguments if not word.startswith("-")), "")
+    by: list[int] = []
     try:
-        return _run(name, arguments)
+        with _ended_like_interrupted(by):
+            return _run(name, arguments)
     except KeyboardInterrupt as stopped:
         say(f"{name or 'vs-hdrtv'}: interrupted; {str(stopped) or 'nothing was written'}", sys.stderr)
-        return INTERRUPTED
+        return 128 + by[0] if by else INTERRUPTED
     except BrokenPipeError:  # `vs-hdrtv info x | head -1`: the reader has what it wanted
         sys.stderr.close()
         return 0
@@ -139,6 +156,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         say(_message(error, name), sys.stderr)
         return BAD_INPUT
+
+
+@contextmanager
+def _ended_like_interrupted(by: list[int]) -> Iterator[None]:
+    """SIGTERM and SIGHUP, by which systems and terminals end a program, stop it as Ctrl-C does: nothing half-written is left."""
+
+    def stop(number: int, _: object) -> NoReturn:
+        by.append(number)
+        raise KeyboardInterrupt
+
+    kept = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)):
+            if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one, which stays so
+                kept[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def _run(name: str, arguments: Sequence[str]) -> int:
@@ -168,12 +205,11 @@ def _run(name: str, arguments: Sequence[str]) -> int:
 
 
 def _is_bad_input(error: Exception) -> bool:
-    """Whether the user can mend it: anything else is a bug, whose traceback is wanted."""
-    vapoursynth = sys.modules.get("vapoursynth")
-    mendable = (InputError, ModuleNotFoundError, *((vapoursynth.Error,) if vapoursynth is not None else ()))
-    if isinstance(error, ModuleNotFoundError):
+    """Whether the user can mend it, or the machine's keeper: anything else is a bug, whose traceback is wanted."""
+    if isinstance(error, ImportError):
         return not (error.name or "").startswith(__package__.partition(".")[0])
-    return isinstance(error, mendable)
+    kinds = [getattr(sys.modules.get(module), name, None) for module, name in (("vapoursynth", "Error"), ("av", "FFmpegError"))]
+    return isinstance(error, (InputError, OSError, MemoryError, *(kind for kind in kinds if kind is not None)))
 
 
 def _message(error: Exception, name: str) -> str:
@@ -182,6 +218,13 @@ def _message(error: Exception, name: str) -> str:
         extra = COMMANDS[name].extra if name in COMMANDS else None
         package = f"vs-hdrtv[{extra}]" if extra else error.name
         return f"{name}: Python package {error.name!r} is not installed; pip install '{package}'"
+    if isinstance(error, ImportError):
+        return f"{name}: {_one_line(str(error))}; there may be too little memory, or the package is broken: see vs-hdrtv doctor"
+    if isinstance(error, MemoryError):
+        return f"{name}: the memory is not enough; close other programs, or give more of it"
+    if hasattr(error, "strerror"):  # the system's and FFmpeg's
+        file = getattr(error, "filename", None)
+        return _one_line(f"{name}: {f'{file}: ' if file else ''}{error.strerror or error}")
     return _one_line(str(error))
 
 

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TextIO
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
-    """Write a line, to standard output by default."""
+    """Write a line, to standard output by default. A full disk behind standard error stops nothing: it loses no answer."""
     stream = sys.stdout if stream is None else stream
-    stream.write(f"{text}\n")
-    stream.flush()
+    try:
+        stream.write(f"{text}\n")
+        stream.flush()
+    except OSError:
+        if stream is not sys.stderr:
+            raise
+
+
+def open_standard_streams() -> None:
+    """Give a process whose standard streams are closed empty ones, and let them write any name.
+
+    Else the next file that is opened gets the number of a closed one, and what a library writes to "standard error" goes into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number
+    sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 class Progress:

@@ -234,7 +234,7 @@ def _job(
     from ..filters import PRESETS
 
     there = arguments.input.stat()
-    network = arguments.model or PRESETS[arguments.preset or "fast"].model
+    network = PRESETS[arguments.preset or "fast"].model if arguments.model is None else arguments.model
     shots = {"shots": hashlib.sha256(arguments.shots.read_bytes()).hexdigest()} if arguments.shots is not None else {}
     engine = _engine(arguments)
     return {
@@ -256,7 +256,9 @@ def _job(
 
 def _engine(arguments: argparse.Namespace) -> engines.Engine:
     said = arguments
-    return engines.create(said.engine or "auto", said.device, said.precision or "fp32", said.threads)
+    given = {"device": said.device, "precision": said.precision, "threads": said.threads}
+    engine = "auto" if said.engine is None else said.engine
+    return engines.create(engine, **{name: value for name, value in given.items() if value is not None})
 
 
 def _given(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -305,8 +307,10 @@ def _upright(source: media.Source, start: int, arguments: argparse.Namespace) ->
     Raises:
         InputError: it is interlaced and nobody said what to do, or HDR already.
     """
+    from ..sources import is_constant
+
     clip, path = source.clip, arguments.input
-    if clip.format is None or not clip.width or not clip.height:
+    if not is_constant(clip):
         raise InputError(f"{NAME}: {path} changes its size or format midway; cut it into parts that are alike")
     properties = clip.get_frame(start).props
     for kind, signalling in SIGNALLING.items():

@@ -108,9 +108,11 @@ def _with_hint(error: BaseException, unfinished: Unfinished) -> BaseException:
 def _check_clip(clip: vs.VideoNode, settings: Settings) -> None:
     import vapoursynth as vs
 
+    from ..sources import is_constant
+
     encoder = settings.encoder
     wanted = getattr(vs, settings.format.upper())
-    if clip.format is None or not clip.width or not clip.height:
+    if not is_constant(clip):
         raise InputError("encode: the clip's format or size changes; cut it into parts that are alike")
     if clip.format.id != wanted:
         raise InputError(f"encode: clip is {clip.format.name}; pack it first with to_hdr10 or to_hlg, format={settings.format!r}")

@@ -20,7 +20,7 @@ from av.codec.codec import Properties
 from av.container import OutputContainer
 from av.stream import Disposition
 
-from ..media import reason, seconds
+from ..media import ffmpeg_name, reason, seconds
 from .encoders import Container
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Companions:
         self._writers: dict[int, Callable[[Any], Any]] = {}
         self._waiting: Any = None
         self.counts: Counter[str] = Counter()
-        self._source = av.open(str(excerpt.path))
+        self._source = av.open(ffmpeg_name(excerpt.path))
         videos = [s.index for s in self._source.streams.video if not s.disposition & Disposition.attached_pic]
         self._track = excerpt.track if excerpt.track is not None else next(iter(videos), None)
         for stream in self._source.streams:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from ..errors import InputError
 from ..media import reason
 
 _RECORD = "job.json"
+_OURS = re.compile(r"job\.json|\d{6,}\.(mkv|json)(\.tmp)?|whole\.\w+(\.tmp)?")
+"""Names of what is written into the folder; what else lies there was put there by somebody, and stays."""
 
 
 def check_output(output: Path, source: Path, overwrite: bool, who: str) -> None:
@@ -26,6 +29,8 @@ def check_output(output: Path, source: Path, overwrite: bool, who: str) -> None:
             raise InputError(f"{who}: {output} is a folder; give a file name")
         if source.exists() and output.samefile(source):
             raise InputError(f"{who}: {output} is the input itself; give another name")
+        if not output.is_file():
+            raise InputError(f"{who}: {output} is no plain file; give another name")
         if not overwrite:
             raise InputError(f"{who}: {output} exists; give another name or --overwrite")
     if not output.parent.is_dir():
@@ -92,7 +97,7 @@ class Unfinished:
                 yield self.folder
         finally:
             if not theirs and (self._done or not self.finished()):
-                shutil.rmtree(self.folder, ignore_errors=True)
+                self._remove()
 
     def done(self) -> None:
         """Have the folder removed: the file is there."""
@@ -101,6 +106,15 @@ class Unfinished:
     def finished(self) -> list[Path]:
         """What names the finished segments."""
         return sorted(self.folder.glob("[0-9]*.json"))
+
+    def _ours(self) -> list[Path]:
+        return [path for path in self.folder.iterdir() if _OURS.fullmatch(path.name)]
+
+    def _remove(self) -> None:
+        with contextlib.suppress(OSError):
+            for path in self._ours():
+                path.unlink()
+            self.folder.rmdir()
 
     def _record(self) -> IO[str]:
         try:
@@ -116,10 +130,9 @@ class Unfinished:
                 f"{self._who}: {self.folder} holds an unfinished conversion; --resume goes on with it, --overwrite starts again"
             )
         if finished and resume:
-            record.seek(0)
-            self._compare(record.read())
+            self._compare(record)
         else:
-            for path in self.folder.iterdir():
+            for path in self._ours():
                 if path.name != _RECORD:
                     path.unlink()
         record.seek(0)
@@ -127,11 +140,13 @@ class Unfinished:
         json.dump(self._job, record, indent=1)
         record.flush()
 
-    def _compare(self, text: str) -> None:
+    def _compare(self, record: IO[str]) -> None:
+        afresh = "start afresh with --overwrite in place of --resume"
+        record.seek(0)
         try:
-            old = _flat(json.loads(text))
-        except ValueError:
-            old = {}
+            old = _flat(json.load(record))
+        except (ValueError, AttributeError):
+            raise InputError(f"{self._who}: {self.folder / _RECORD} is damaged; {afresh}") from None
         new = _flat(self._job)
         changes = [
             f"{name} was {old.get(name, 'not there')}, is {new.get(name, 'not there')}"
@@ -141,7 +156,7 @@ class Unfinished:
         if changes:
             raise InputError(
                 f"{self._who}: {self.folder} was begun otherwise: {'; '.join(changes)}. "
-                "Give the same again, or start afresh with --overwrite in place of --resume"
+                f"Give the same again, or {afresh}"
             )
 
 

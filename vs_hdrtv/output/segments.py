@@ -134,6 +134,7 @@ class Store:
             whole = self.stream(start).stat().st_size == segment.size
         except (OSError, ValueError, KeyError, TypeError):
             return None
+        whole = whole and len(segment.packets) == len(segment.durations) == end - start
         return segment if whole and (segment.start, segment.end) == (start, end) else None
 
     def save(self, segment: Segment) -> None:
