@@ -124,13 +124,26 @@ def test_planes_unpacked_on_the_device_equal_the_hosts_within_a_code(moving_clip
     assert np.abs(packed - np.asarray(to_hdr10(fused.std.Trim(0)).get_frame(1)[0])).max() <= 1
 
 
-def test_planes_that_change_their_coding_are_refused_on_a_device(moving_clip, monkeypatch):
+def test_planes_that_change_their_coding_are_read_by_their_own_tags_on_a_device_too(moving_clip, monkeypatch):
+    pytest.importorskip("torch")
+    engine = engines.create("torch", device="cpu")
+    clip = moving_clip()[:2] + moving_clip(_Range=1, _Matrix=6)[2:]
+    host = graph.apply(stages.inverse_tone_map("bt2408"), {"sdr": clip}, engine=engine)
+    monkeypatch.setattr(engine, "unpacks", True)
+    device = graph.apply(stages.inverse_tone_map("bt2408"), {"sdr": clip}, engine=engine)
+    for n in (1, 2):
+        assert np.abs(rgb_of(device, n) - rgb_of(host, n)).max() < 1 / 1023
+    assert np.abs(rgb_of(host, 2) - rgb_of(inverse_tone_map(moving_clip(), "bt2408"), 2)).max() > 0.02
+
+
+def test_planes_that_only_zimg_can_read_are_refused_on_a_device(moving_clip, monkeypatch):
     pytest.importorskip("torch")
     engine = engines.create("torch", device="cpu")
     monkeypatch.setattr(engine, "unpacks", True)
-    clip = graph.apply(stages.inverse_tone_map("bt2408"), {"sdr": moving_clip()[:2] + moving_clip(_Range=1)[2:]}, engine=engine)
+    later = moving_clip(_Primaries=6)[2:]
+    clip = graph.apply(stages.inverse_tone_map("bt2408"), {"sdr": moving_clip()[:2] + later}, engine=engine)
     clip.get_frame(1)
-    with pytest.raises(vs.Error, match="inverse_tone_map: clip changes from PlaneLayout"):
+    with pytest.raises(vs.Error, match="inverse_tone_map: clip changes to .*_Primaries=6.*bring it to one form"):
         clip.get_frame(2)
 
 

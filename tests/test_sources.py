@@ -140,3 +140,15 @@ def test_variable_frame_rates_keep_their_durations(moving_clip):
     out = sdr_to_hdr(clip, "bt2408")
     durations = [(f.props["_DurationNum"], f.props["_DurationDen"]) for f in out.frames()]
     assert [num / den for num, den in durations] == pytest.approx([(n + 1) / 25 for n in range(6)])
+
+
+def test_a_plane_of_rgb_is_grey_with_all_codes():
+    rgb = vs.core.std.BlankClip(format=vs.RGB24, width=16, height=16, length=1, color=[255, 255, 255])
+    plane = rgb.std.SetFrameProps(_Matrix=0, _Transfer=1, _Primaries=1).std.ShufflePlanes(0, vs.GRAY)
+    assert np.allclose(light_of(plane), 203, rtol=1e-3)
+
+
+def test_a_range_that_is_not_said_is_assumed_and_said(moving_clip, caplog):
+    clip = moving_clip().std.RemoveFrameProps(["_Range", "_ColorRange"])
+    inverse_tone_map(clip, "bt2408")
+    assert "assuming _Range=0 (RANGE_LIMITED)" in caplog.text

@@ -75,16 +75,15 @@ class ClipSource:
         """A frame of `window_clip` as (1, C, H, W) on the engine's device.
 
         Raises:
-            InputError: the planes are coded otherwise than those of frame 0.
+            InputError: the planes have become of a kind that only zimg can read.
         """
         if not self._on_device(engine):
             return engine.upload(read_planes(frame))
+        # By the frame's own tags, as zimg reads them on the host: a recording may change them midway.
         layout = _layout(frame.format, {**frame.props, **self.assumed})
-        if layout is None or layout != self.layout:
-            raise InputError(
-                f"{self.name}: clip changes from {self.layout} to {layout}; "
-                "bring it to one form, for example with core.resize.Bicubic"
-            )
+        if layout is None:
+            tags = ", ".join(f"{prop}={int(frame.props[prop])}" for prop, _ in TAGS.values() if prop in frame.props)
+            raise InputError(f"{self.name}: clip changes to {tags}; bring it to one form, for example with core.resize.Bicubic")
         y, cb, cr = (engine.upload(np.asarray(frame[plane])[None, None]) for plane in range(3))
         return ycbcr_to_rgb(
             (y, cb, cr),
@@ -145,6 +144,9 @@ def open_source(name: str, clip: vs.VideoNode, signal: str, *, force: bool = Fal
         raise InputError(f"{name}: clip is {clip.format.name}; at most 16 bits can be read, convert it with core.std.Expr first")
     if signal == "mask":
         return ClipSource(clip, _mask(name, clip), {}, name, signal, force)
+    if clip.format.color_family == vs.GRAY and _first_properties(name, clip).get("_Matrix") == vs.MATRIX_RGB:
+        # A plane of RGB, by ShufflePlanes: it has no matrix, and all codes.
+        clip = clip.std.SetFrameProps(_Matrix=vs.MATRIX_BT709, _Range=vs.RANGE_FULL)
     props = _first_properties(name, clip)
     _check(name, signal, props, force, "")
     assumed = _assume(name, clip, props)
@@ -274,8 +276,13 @@ TAGS: dict[str, tuple[str, dict[str, int]]] = {
 H.273 (tables 2 to 4 and figure 1)."""
 
 _CATMULL_ROM = {"filter_param_a": 0.0, "filter_param_b": 0.5}
-_ENUMS = {"_Matrix": vs.MatrixCoefficients, "_Transfer": vs.TransferCharacteristics, "_Primaries": vs.ColorPrimaries}
-_RESIZE_ARGUMENT = {"_Matrix": "matrix_in", "_Transfer": "transfer_in", "_Primaries": "primaries_in"}
+_ENUMS = {
+    "_Matrix": vs.MatrixCoefficients,
+    "_Transfer": vs.TransferCharacteristics,
+    "_Primaries": vs.ColorPrimaries,
+    "_Range": vs.Range,
+}
+_RESIZE_ARGUMENT = {"_Matrix": "matrix_in", "_Transfer": "transfer_in", "_Primaries": "primaries_in", "_Range": "range_in"}
 
 
 def _code(props: Mapping[str, Any], key: str, default: int) -> int:
@@ -321,6 +328,8 @@ def _assume(name: str, clip: vs.VideoNode, props: Mapping[str, Any]) -> dict[str
     defaults = {"_Matrix": matrix, "_Transfer": vs.TRANSFER_BT709, "_Primaries": primaries}
     if rgb:
         del defaults["_Matrix"]
+    elif clip.format.sample_type == vs.INTEGER:
+        defaults["_Range"] = vs.RANGE_LIMITED
     assumed = {key: int(value) for key, value in defaults.items() if _code(props, key, _UNSPECIFIED) == _UNSPECIFIED}
     if assumed:
         what = ", ".join(f"{key}={value} ({_ENUMS[key](value).name})" for key, value in assumed.items())
