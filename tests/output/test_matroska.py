@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from vs_hdrtv.media import seconds
+from vs_hdrtv.output import matroska
 from vs_hdrtv.output.matroska import set_display_size
 
 
@@ -77,3 +78,12 @@ def test_a_size_that_does_not_fit_is_not_written(file_and_packets):
     assert path.read_bytes() == content
     assert set_display_size(path, 768, 48)
     assert not set_display_size(path, 768, 48)  # it says so already
+
+
+@pytest.mark.parametrize("size", [2, 3, 127, 128, 129, 5000])
+def test_a_void_is_as_long_as_it_says(size):
+    void = matroska._void(size)
+    assert len(void) == size
+    ((kind, at, _, last),) = matroska._elements(void + bytes(12), 0, size)
+    assert (kind, at, last) == (0xEC, 0, size)
+    assert matroska._void(0) == b""

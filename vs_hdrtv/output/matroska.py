@@ -69,11 +69,20 @@ def _with_display_size(head: bytes, width: int, height: int) -> bytes | None:
                 _without(head, video[1], video[2], used),
                 written,
                 _without(head, video[2], last, used),
-                _bytes(_VOID, 1) + _bytes(0x80 | (left - 2), 1) + bytes(left - 2) if left else b"",
+                _void(left),
                 head[last:],
             )
         )
     return None
+
+
+def _void(size: int) -> bytes:
+    """An element of `size` bytes, at least 2, that says nothing; 0 for none."""
+    if not size:
+        return b""
+    if size <= 128:  # a length of one byte: 7 bits, all of them set being reserved
+        return _bytes(_VOID, 1) + _bytes(0x80 | (size - 2), 1) + bytes(size - 2)
+    return _bytes(_VOID, 1) + _bytes(1 << 56 | (size - 9), 8) + bytes(size - 9)
 
 
 def _total(spans: list[tuple[int, int, int]]) -> int:
