@@ -136,3 +136,54 @@ def run(capfd):
         return code, *capfd.readouterr()
 
     return run_it
+
+
+@pytest.fixture
+def film_pair(tmp_path):
+    """A function that writes the HDR10 and the SDR version of one film of three shots and returns their paths.
+
+    `late`: the SDR version begins that many frames earlier. `missing`: numbers of SDR frames to leave out. `shots`: first frames.
+    """
+    import av
+
+    def picture(n, shot, width, height):
+        y, x = np.mgrid[:height, :width] / height
+        rng = np.random.default_rng(shot)
+        wave = 0.5 + 0.3 * np.sin(rng.uniform(3, 9) * x + rng.uniform(0, 6) + 0.15 * n) * np.cos(rng.uniform(3, 9) * y + shot)
+        blob = np.exp(-(((x - rng.uniform(0.2, 1.3) - 0.03 * n) / 0.25) ** 2) - ((y - rng.uniform(0.2, 0.8)) / 0.2) ** 2)
+        return np.clip(0.8 * wave + 0.25 * blob, 0.05, 1)
+
+    def write(path, pictures, codec, depth, curve, tags):
+        options = {"preset": "ultrafast", "crf": "8"}
+        if codec == "libx265":
+            options["x265-params"] = "log-level=none:pools=none"
+        height, width = pictures[0].shape
+        with av.open(str(path), "w") as file:
+            stream = file.add_stream(codec, rate=24, options=options)
+            stream.width, stream.height = width, height
+            stream.pix_fmt = "yuv420p" if depth == 8 else "yuv420p10le"
+            context = stream.codec_context
+            context.color_primaries, context.color_trc, context.colorspace, context.color_range = *tags, 1
+            scale, words = 2 ** (depth - 8), np.uint8 if depth == 8 else np.uint16
+            for n, luma in enumerate(pictures):
+                frame = av.VideoFrame(width, height, stream.pix_fmt)
+                for plane, codes in zip(frame.planes, (16 + 219 * curve(luma), 128, 128), strict=True):
+                    samples = np.frombuffer(plane, words).reshape(plane.height, -1)
+                    samples[:, : plane.width] = np.rint(codes * scale).astype(words) if np.ndim(codes) else codes * scale
+                frame.pts = n
+                file.mux(stream.encode(frame))
+            file.mux(stream.encode())
+        return path
+
+    def make(size=(96, 64), frames=60, shots=(0, 20, 42), late=0, missing=(), hdr_size=None):
+        def film(numbers, wide, tall):
+            return [picture(n, sum(n >= first for first in shots), wide, tall) for n in numbers]
+
+        hdr = film(range(late, frames), *(hdr_size or size))
+        sdr = film([n for n in range(frames) if n not in missing], *size)
+        return (
+            write(tmp_path / "film_hdr.mkv", hdr, "libx265", 10, lambda x: 0.1 + 0.5 * x**0.6, (9, 16, 9)),
+            write(tmp_path / "film_sdr.mkv", sdr, "libx264", 8, lambda x: x**1.2, (1, 1, 1)),
+        )
+
+    return make
