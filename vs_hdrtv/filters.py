@@ -19,6 +19,7 @@ from . import engines, graph, shots, sources, stages, weights
 from . import letterbox as letterboxes
 from . import light as lights
 from .arguments import Bars, Tag, one_line_errors, read_areas, read_letterbox, retag
+from .color.overexposure import THRESHOLD
 from .color.transfer import PQ_PEAK, REFERENCE_WHITE
 from .errors import InputError
 from .letterbox import Letterbox
@@ -68,9 +69,7 @@ def feature_map(
     Raises:
         vs.Error: the clip is interlaced or already HDR; the model, engine or device is not there; a tag or bars make no sense.
     """
-    card = weights.find(model)
-    if card.preview:
-        _say_preview(card.name)
+    card = _find(model)
     chosen = engines.create(engine, device=device, precision=precision, threads=threads)
     clip = retag("feature_map", clip, matrix, transfer, primaries, range, chroma_location)
     bars = read_letterbox("feature_map", clip, letterbox, force)
@@ -109,6 +108,79 @@ def inverse_tone_map(
     """
     clip = retag("inverse_tone_map", clip, matrix, transfer, primaries, range, chroma_location)
     return graph.apply(stages.inverse_tone_map(method), {"sdr": clip}, force=force)
+
+
+@one_line_errors
+def overexposure_mask(
+    clip: vs.VideoNode,
+    threshold: float = THRESHOLD,
+    *,
+    matrix: Tag = None,
+    transfer: Tag = None,
+    primaries: Tag = None,
+    range: Tag = None,
+    chroma_location: Tag = None,
+    force: bool = False,
+) -> vs.VideoNode:
+    """M_H: where an SDR clip is over-exposed, which is where `generate_overexposed` works.
+
+    Args:
+        clip: SDR, any constant format.
+        threshold: of the largest of R, G and B, 0 to 0.999; the mask rises from 0 there to 1 at white.
+        matrix: see `feature_map`, as for the four that follow.
+        transfer: outweighs `_Transfer`.
+        primaries: outweighs `_Primaries`.
+        range: outweighs `_Range`.
+        chroma_location: outweighs `_ChromaLocation`.
+        force: see `feature_map`.
+
+    Returns:
+        GRAYS, 0 to 1.
+
+    Raises:
+        vs.Error: the clip is interlaced or already HDR; the threshold is out of range; a tag is unknown.
+    """
+    clip = retag("overexposure_mask", clip, matrix, transfer, primaries, range, chroma_location)
+    return graph.apply(stages.mask_overexposed(threshold), {"sdr": clip}, force=force)
+
+
+@one_line_errors
+def generate_overexposed(
+    clip: vs.VideoNode,
+    sdr: vs.VideoNode,
+    model: str | os.PathLike[str] = "pdcg",
+    *,
+    engine: str | None = None,
+    device: str | None = None,
+    precision: str = "fp32",
+    threads: int | None = None,
+    letterbox: Bars = None,
+    force: bool = False,
+) -> vs.VideoNode:
+    """New content where SDR was over-exposed, by a generative network (PDCG). All other pixels stay as they are.
+
+    Args:
+        clip: PQ, BT.2020: the result of `feature_map` with the model that this one was trained after (its card says which).
+        sdr: the SDR clip that it was made of.
+        model: see `feature_map`.
+        engine: see `feature_map`; None for the one that made `clip`, where neither device, precision nor threads is given.
+        device: see `feature_map`, as for the two that follow.
+        precision: with `fp16` all pixels are rounded to it.
+        threads: CPU threads of the engine; None for all.
+        letterbox: black bars of `sdr` that the network's frame-wide statistics leave out; what stands in them stays as it is.
+        force: see `feature_map`.
+
+    Returns:
+        RGBS, BT.2020 primaries, PQ.
+
+    Raises:
+        vs.Error: the clips differ in size or length or are not what they should be; the model, engine or device is not there.
+    """
+    card = _find(model)
+    given = (engine, device, precision, threads) != (None, None, "fp32", None)
+    chosen = engines.create(engine or "auto", device=device, precision=precision, threads=threads) if given else None
+    bars = read_letterbox("generate_overexposed", sdr, letterbox, force)
+    return graph.apply(stages.generate_overexposed(card, bars), {"hdr": clip, "sdr": sdr}, engine=chosen, force=force)
 
 
 @one_line_errors
@@ -427,6 +499,13 @@ def _by_shot(frames: int, path: Path, look: _Look, convert: Callable[[_Look], vs
     return vs.core.std.Splice(parts)
 
 
+def _find(model: str | os.PathLike[str]) -> weights.ModelCard:
+    card = weights.find(model)
+    if card.preview:
+        _say_preview(card.name)
+    return card
+
+
 @functools.cache
 def _say_preview(name: str) -> None:
     logger.warning("model %s is a preview: its training is not finished (see its card)", name)
@@ -437,10 +516,12 @@ __all__ = [
     "blend",
     "detect_letterbox",
     "feature_map",
+    "generate_overexposed",
     "grade",
     "inverse_tone_map",
     "light_level",
     "limit",
+    "overexposure_mask",
     "sdr_to_hdr",
     "to_hdr10",
     "to_hlg",

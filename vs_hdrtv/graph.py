@@ -118,7 +118,7 @@ def _call(stage: Stage, engine: Engine) -> Callable[..., Array]:
         assert stage.function is not None, f"{stage.name} has neither a network nor a function"
         return stage.function
     network = _load(stage.card, engine)
-    return without_bars(network, stage.letterbox) if stage.letterbox is not None else network
+    return without_bars(network, stage.letterbox, stage.bars) if stage.letterbox is not None else network
 
 
 _NETWORKS: WeakKeyDictionary[Engine, dict[str, Callable[..., Array]]] = WeakKeyDictionary()

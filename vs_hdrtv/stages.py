@@ -14,6 +14,7 @@ import numpy as np
 
 from .color import grading
 from .color.arrays import Array, namespace
+from .color.overexposure import THRESHOLD, overexposure_mask
 from .color.planes import rgb_to_ycbcr
 from .color.tone_curves import INVERSE_TONE_MAPS, bt2408
 from .color.transfer import REFERENCE_WHITE, hlg_inverse_ootf, hlg_oetf, pq_eotf, pq_inverse_eotf
@@ -61,6 +62,7 @@ class Stage:
         card: the model that an engine runs; its network takes the signals of `reads` in that order, offsets in order.
         function: or the array function, called with one array a signal and offset, in the same order.
         letterbox: black bars that the network does not see.
+        bars: array function of the same arrays that gives what stands in them.
         transfer: of a `packed` result: `pq` or `hlg`.
         packing: of a `packed` result: its planes.
         peak: of a `packed` PQ result: cd/m2 of the mastering display.
@@ -72,14 +74,44 @@ class Stage:
     card: ModelCard | None = None
     function: Callable[..., Array] | None = None
     letterbox: Letterbox | None = None
+    bars: Callable[..., Array] = bt2408
     transfer: str | None = None
     packing: Packing = Packing()
     peak: float | None = None
 
 
 def feature_map(card: ModelCard, letterbox: Letterbox | None = None) -> Stage:
-    """HDCFM and its like: `sdr` to `hdr` by a network."""
+    """HDCFM and its like: `sdr` to `hdr` by a network.
+
+    Raises:
+        InputError: the model reads or writes something else.
+    """
+    _check_card("feature_map", card, {"sdr"})
     return Stage(name="feature_map", reads={"sdr": (0,)}, writes="hdr", card=card, letterbox=letterbox or None)
+
+
+def mask_overexposed(threshold: float = THRESHOLD) -> Stage:
+    """M_H: `sdr` to the soft `mask` of what is over-exposed."""
+    _check_number("overexposure_mask", "threshold", threshold, 0, 0.999)
+    function = partial(overexposure_mask, threshold=threshold)
+    return Stage(name="overexposure_mask", reads={"sdr": (0,)}, writes="mask", function=function)
+
+
+def generate_overexposed(card: ModelCard, letterbox: Letterbox | None = None) -> Stage:
+    """PDCG: `hdr` with new content where `sdr` is over-exposed; mask and blend are inside the network. Bars stay as they are.
+
+    Raises:
+        InputError: the model reads or writes something else.
+    """
+    _check_card("generate_overexposed", card, {"hdr", "sdr"})
+    return Stage(
+        name="generate_overexposed",
+        reads=dict.fromkeys(card.reads, (0,)),
+        writes="hdr",
+        card=card,
+        letterbox=letterbox or None,
+        bars=lambda *arrays: arrays[card.reads.index("hdr")],
+    )
 
 
 def inverse_tone_map(method: str) -> Stage:
@@ -170,22 +202,26 @@ def to_hlg(source_peak: float = MASTER_PEAK, packing: str = "yuv420p10") -> Stag
     return Stage(name="to_hlg", reads={"hdr": (0,)}, writes="packed", function=function, transfer="hlg", packing=planes)
 
 
-def without_bars(network: Callable[[Array], Array], letterbox: Letterbox) -> Callable[[Array], Array]:
-    """A network from `sdr` to `hdr` that sees the active picture alone; the bars, and what stands in them, become BT.2408."""
+def without_bars(network: Callable[..., Array], letterbox: Letterbox, bars: Callable[..., Array]) -> Callable[..., Array]:
+    """A network to `hdr` that sees the active picture alone; the bars, and what stands in them, become what `bars` gives."""
 
-    def call(sdr: Array) -> Array:
-        height, width = sdr.shape[-2:]
+    def call(*arrays: Array) -> Array:
+        height, width = arrays[0].shape[-2:]
         rows, columns = letterbox.active(height, width)
-        middle = [network(sdr[..., rows, columns])]
+
+        def part(function: Callable[..., Array], rows: slice, columns: slice) -> Array:
+            return function(*(array[..., rows, columns] for array in arrays))
+
+        middle = [part(network, rows, columns)]
         if letterbox.left:
-            middle.insert(0, bt2408(sdr[..., rows, : letterbox.left]))
+            middle.insert(0, part(bars, rows, slice(letterbox.left)))
         if letterbox.right:
-            middle.append(bt2408(sdr[..., rows, width - letterbox.right :]))
+            middle.append(part(bars, rows, slice(width - letterbox.right, None)))
         picture = [_join(middle, -1)]
         if letterbox.top:
-            picture.insert(0, bt2408(sdr[..., : letterbox.top, :]))
+            picture.insert(0, part(bars, slice(letterbox.top), slice(None)))
         if letterbox.bottom:
-            picture.append(bt2408(sdr[..., height - letterbox.bottom :, :]))
+            picture.append(part(bars, slice(height - letterbox.bottom, None), slice(None)))
         return _join(picture, -2)  # (N, 3, H, W)
 
     return call
@@ -193,6 +229,12 @@ def without_bars(network: Callable[[Array], Array], letterbox: Letterbox) -> Cal
 
 def _join(parts: list[Array], axis: int) -> Array:
     return parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts, axis=axis)
+
+
+def _check_card(name: str, card: ModelCard, reads: set[str]) -> None:
+    if set(card.reads) != reads or card.writes != "hdr":
+        found, wanted = (" and ".join(signals) for signals in (card.reads, sorted(reads)))
+        raise InputError(f"{name}: model {card.name!r} reads {found} and writes {card.writes}; it takes one from {wanted} to hdr")
 
 
 def _packing(name: str, packing: str) -> Packing:
