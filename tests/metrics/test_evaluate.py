@@ -1,5 +1,6 @@
 import argparse
 import csv
+import json
 
 import cv2
 import numpy as np
@@ -7,9 +8,9 @@ import OpenEXR
 import pytest
 import torch
 
-from vs_hdrtv.color.transfer import bt1886_eotf, pq_eotf
+from vs_hdrtv.color.transfer import bt1886_eotf, pq_eotf, pq_inverse_eotf
 from vs_hdrtv.errors import InputError
-from vs_hdrtv.metrics import evaluate
+from vs_hdrtv.metrics import evaluate, samples
 from vs_hdrtv.training import operators, scenes
 
 TEST_SCENES = ("pmndrs_park", "quarry_02_1k")
@@ -45,19 +46,23 @@ def data(tmp_path):
 
 
 def arguments(data, *more):
+    return parsed("--data", data, *more)
+
+
+def parsed(*args):
     parser = argparse.ArgumentParser()
     evaluate.add_arguments(parser)
-    return parser.parse_args(["--data", str(data), "--size", "32", "--views", "1", *more])
+    return parser.parse_args(["--size", "32", "--views", "1", *map(str, args)])
 
 
 def evaluated(*args):
     text = []
-    assert evaluate.run(arguments(*args), text.append) == 0
+    assert evaluate.run(parsed(*args), text.append) == 0
     return "".join(text)
 
 
 def test_table_and_csv(data, tmp_path):
-    text = evaluated(data, "--output", str(tmp_path / "results.csv"))
+    text = evaluated("--data", data, "--output", str(tmp_path / "results.csv"))
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
     assert [row[0].strip("| ") for row in rows] == ["method", "bt2446a", "bt2446c", "bt2408"]
     sets = [cell.strip(" |") for cell in rows[0][1:]]
@@ -77,28 +82,98 @@ def test_table_and_csv(data, tmp_path):
 
 
 def test_same_seed_same_table_other_seed_another(data):
-    first = evaluated(data, "--baselines", "bt2408")
-    assert evaluated(data, "--baselines", "bt2408") == first
-    assert evaluated(data, "--baselines", "bt2408", "--seed", "1") != first
+    first = evaluated("--data", data, "--baselines", "bt2408")
+    assert evaluated("--data", data, "--baselines", "bt2408") == first
+    assert evaluated("--data", data, "--baselines", "bt2408", "--seed", "1") != first
 
 
 def test_a_pair_does_not_depend_on_the_other_scenes(data):
     # More data must not move the numbers of what was there: the key is the scene's name, not its place.
-    parsed = arguments(data)
+    views = samples.Views(32, 1, 0)
     scene = next(s for s in scenes.find(data / "hdr_stills", "test") if s.name == TEST_SCENES[1])
-    alone = evaluate._scene_pair(scene, scene.read(), "hable", 0, parsed)
-    among = [pair for name, pair in evaluate._all_pairs(scenes.find(data / "hdr_stills", "test"), [], parsed)]
-    assert any(pair.operator == "hable" and np.array_equal(pair.sdr, alone.sdr) for pair in among)
+    alone = samples.scene_pair(scene, scenes.Scene.read, "hable", 0, views)
+    among = {(item.group, item.name): item for item in samples.of_data(data, "test", views)}
+    item = among["held-out operator hable", f"{TEST_SCENES[1]} 0 hable"]
+    np.testing.assert_array_equal(item.load().sdr, alone.sdr)
+
+
+def test_validation_has_nothing_that_is_only_ever_test(data):
+    # "circus_arena" hashes into the validation split (tests/training/test_scenes.py).
+    write_scene(data / "hdr_stills" / "circus_arena.hdr", 5)
+    text = evaluated("--data", data, "--split", "validation", "--baselines", "bt2408")
+    sets = [cell.strip(" |") for cell in text.splitlines()[2].split(" | ")[1:]]
+    assert sets == ["validation scenes, seen operators (1)", *(f"SDR made by {name} (1)" for name in operators.ANALYTIC)]
+
+
+def test_pairs_limits_json_and_pictures(data, tmp_path):
+    own = tmp_path / "own"
+    for kind, dtype in (("sdr", np.uint8), ("hdr", np.uint16)):
+        (own / kind).mkdir(parents=True)
+        for name in ("one", "two"):
+            cv2.imwrite(str(own / kind / f"{name}.png"), np.full((48, 64, 3), np.iinfo(dtype).max // 3, dtype))
+    files = ["--json", str(tmp_path / "r.json"), "--pictures", str(tmp_path / "pictures"), "--worst", "1"]
+    wanted = ["--metrics", "psnr", "ssim", "hue_shift", "banding", "--baselines", "bt2408", "bt2446a"]
+    text = evaluated("--data", data, "--pairs", str(own), "--limit", "1", *files, *wanted)
+    assert "| pairs of own (1) | PSNR of PQ, dB ↑ | SSIM of PQ ↑ |" in text
+    assert "| test charts (1) | hue shift of memory colours, degrees ↓ | banding on a ramp, 10-bit codes ↓ |" in text
+    read = json.loads((tmp_path / "r.json").read_text())
+    assert read["settings"]["pairs"] == [str(own)]
+    by_set = {(row["method"], row["set"]): row for row in read["results"]}
+    assert [sample["name"] for sample in by_set["bt2408", "pairs of own"]["samples"]] == ["one"]
+    # By hand: BT.2408 of a grey is its light, PQ of 203 (1/3)^2.4 cd/m2.
+    signal = float(pq_inverse_eotf(np.array(203 * (85 / 255) ** 2.4)))
+    expected = -20 * np.log10(abs(signal - 1 / 3))
+    assert by_set["bt2408", "pairs of own"]["mean"]["psnr_db"] == pytest.approx(expected, abs=1e-3)
+    pictures = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert len(pictures) == 2 * (len(by_set) // 2 - 1)
+    assert {"pairs_of_own.bt2408.png", "real_photo_pairs.bt2446a.png"} <= set(pictures)
+    sheet = cv2.imread(str(tmp_path / "pictures" / "pairs_of_own.bt2408.png"))
+    assert sheet.shape[1] > 4 * 400
+
+
+def test_clips_have_metrics_of_their_own(grey_file):
+    sdr = grey_file("sdr.mkv", [0.4, 0.5, 0.4, 0.5], transfer=1)
+    hdr = grey_file("hdr.mkv", [0.4, 0.4, 0.4, 0.4])
+    text = evaluated("--clip", str(sdr), str(hdr), "--metrics", "flicker", "mabd", "psnr", "--baselines", "bt2408")
+    row = text.splitlines()[2]
+    steps = np.diff(pq_inverse_eotf(203 * np.array([0.4, 0.5]) ** 2.4))[0]
+    values = [float(cell) for cell in row.strip("| ").split(" | ")[1:]]
+    # The reference stands still everywhere: all that luma does is flicker. 10-bit rounding of the files: 1/876 of 0.1.
+    assert values[0] == pytest.approx(1023 * steps, rel=0.02)
+    assert values[1] == pytest.approx((255 * steps) ** 2, rel=0.04)
+
+
+def test_models_in_a_chain_read_what_was_written(data, monkeypatch):
+    from types import SimpleNamespace
+
+    from vs_hdrtv import engines, weights
+    from vs_hdrtv.color.tone_curves import bt2408
+
+    cards = {
+        "first": SimpleNamespace(reads=("sdr",), writes="hdr", run=bt2408),
+        "second": SimpleNamespace(reads=("hdr", "sdr"), writes="hdr", run=lambda hdr, sdr: hdr + 0 * sdr),
+        "mask": SimpleNamespace(reads=("sdr",), writes="mask", run=lambda sdr: sdr),
+    }
+    engine = SimpleNamespace(load=lambda card: card.run, upload=lambda array: array, download=lambda array: array)
+    monkeypatch.setattr(engines, "create", lambda name: engine)
+    monkeypatch.setattr(weights, "find", cards.__getitem__)
+    text = evaluated("--data", data, "--baselines", "bt2408", "--models", "first+second")
+    baseline, chain = [line.split(" | ")[1:] for line in text.splitlines() if line.startswith(("| bt2408", "| first+second"))]
+    assert chain == baseline
+    with pytest.raises(InputError, match=r"second reads hdr, which nothing before it writes; give it as MODEL\+second"):
+        evaluated("--data", data, "--models", "second")
+    with pytest.raises(InputError, match="mask writes no hdr"):
+        evaluated("--data", data, "--models", "mask")
 
 
 def test_a_folder_of_stills_alone(data):
-    text = evaluated(data / "hdr_stills", "--baselines", "bt2408")
+    text = evaluated("--data", data / "hdr_stills", "--baselines", "bt2408")
     assert "real photo pairs" not in text
     assert "held-out scenes, seen operators (2)" in text
 
 
 def test_photo_pair_signals(data):
-    pair = evaluate.photo_pair(data / "pairs" / "ramp", "sRGB/BT.709", 48)
+    pair = samples.photo_pair(data / "pairs" / "ramp", "sRGB/BT.709", 48)
     assert pair.sdr.shape == pair.hdr.shape == (3, 48, 64)
     assert pair.sdr.dtype == pair.hdr.dtype == np.float32
     # The ramp of light is still there after sRGB -> BT.1886 (8-bit steps), and twice it in 203 cd/m2 on the HDR side.
@@ -109,7 +184,7 @@ def test_photo_pair_signals(data):
 
 def test_photo_pair_in_p3_is_converted_and_scaled(data):
     # Grey stays grey whatever the primaries; the shorter side becomes `size`.
-    pair = evaluate.photo_pair(data / "pairs" / "ramp", "Display P3", 32)
+    pair = samples.photo_pair(data / "pairs" / "ramp", "Display P3", 32)
     assert pair.sdr.shape == (3, 32, 42)
     np.testing.assert_allclose(pair.sdr[0], pair.sdr[1], atol=1e-5)
     np.testing.assert_allclose(pair.hdr[0], pair.hdr[2], atol=1e-5)
@@ -122,7 +197,7 @@ def test_checkpoint_of_a_run(data, tmp_path, engine):
     torch.manual_seed(0)
     path = tmp_path / "checkpoint.pt"
     torch.save({"average": registry.create("hdcfm").state_dict(), "step": 1}, path)
-    text = evaluated(data, "--baselines", "--checkpoint", str(path))
+    text = evaluated("--data", data, "--baselines", "--checkpoint", str(path))
     assert str(path) in text
 
 
@@ -135,7 +210,16 @@ def test_checkpoint_of_a_run(data, tmp_path, engine):
         (["--seed", "-1"], "evaluate: --seed is -1"),
         (["--baselines", "magic"], "evaluate: unknown baseline 'magic'; choose from bt2446a"),
         (["--baselines"], "evaluate: there is no method"),
-        (["--output", "/nowhere/results.csv"], "evaluate: --output /nowhere/results.csv"),
+        (["--output", "/nowhere/results.csv"], "evaluate: --csv /nowhere/results.csv"),
+        (["--json", "/nowhere/results.json"], "evaluate: --json /nowhere/results.json"),
+        (["--pictures", __file__], "evaluate: --pictures .* is a file"),
+        (["--limit", "0"], "evaluate: --limit is 0"),
+        (["--frames", "0"], "evaluate: --frames is 0"),
+        (["--worst", "0"], "evaluate: --worst is 0"),
+        (["--metrics", "vmaf"], "metrics: unknown metric 'vmaf'"),
+        (["--metrics", "mabd"], "evaluate: mabd is measured on clips; give --clip SDR HDR"),
+        (["--pairs", "/nowhere"], "evaluate: --pairs /nowhere has no folder sdr"),
+        (["--clip", "/nowhere.mkv", "/nowhere2.mkv"], "evaluate.*/nowhere2.mkv"),
         (["--checkpoint", "/nowhere.pt"], "evaluate: --checkpoint /nowhere.pt cannot be read"),
     ],
 )
@@ -161,22 +245,24 @@ def test_bad_data_is_refused(data, tmp_path):
 def test_bad_photo_pairs_are_refused(data):
     folder = data / "pairs" / "ramp"
     with pytest.raises(InputError, match="MANIFEST"):
-        evaluate.photo_pair(folder, "", 32)
+        samples.photo_pair(folder, "", 32)
     cv2.imwrite(str(folder / "sdr.png"), np.zeros((10, 10, 3), np.uint8))
     with pytest.raises(InputError, match="align"):
-        evaluate.photo_pair(folder, "sRGB", 32)
+        samples.photo_pair(folder, "sRGB", 32)
     (folder / "sdr.png").unlink()
     with pytest.raises(InputError, match="cannot be read"):
-        evaluate.photo_pair(folder, "sRGB", 32)
+        samples.photo_pair(folder, "sRGB", 32)
 
 
 def test_models_run_through_their_engine(data, monkeypatch):
+    from types import SimpleNamespace
+
     from vs_hdrtv import engines, weights
     from vs_hdrtv.color.tone_curves import bt2408
 
     class Engine:
         def load(self, card):
-            assert card == "card of own.toml"
+            assert card.name == "own.toml"
             return bt2408
 
         def upload(self, array):
@@ -189,8 +275,15 @@ def test_models_run_through_their_engine(data, monkeypatch):
 
     asked = []
     monkeypatch.setattr(engines, "create", lambda name: asked.append(name) or Engine())
-    monkeypatch.setattr(weights, "find", lambda model: f"card of {model}")
-    text = evaluated(data, "--baselines", "bt2408", "--models", "own.toml", "--engine", "torch")
+    monkeypatch.setattr(weights, "find", lambda model: SimpleNamespace(name=model, reads=("sdr",), writes="hdr"))
+    text = evaluated("--data", data, "--baselines", "bt2408", "--models", "own.toml", "--engine", "torch")
     baseline, model = [line.split(" | ")[1:] for line in text.splitlines() if line.startswith(("| bt2408", "| own.toml"))]
     assert model == baseline
     assert asked == ["torch"]
+
+
+def test_nothing_to_convert():
+    with pytest.raises(InputError, match="nothing to convert; give --data, --pairs or --clip"):
+        evaluated()
+    # Charts need no pairs.
+    assert evaluated("--metrics", "banding_ratio", "--baselines", "bt2408").splitlines()[2] == "| bt2408 | 1.000 |"

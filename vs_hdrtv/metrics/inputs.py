@@ -43,10 +43,10 @@ def check_clip(name: str, hdr: Array, reference: Array) -> None:
         raise InputError(f"{name}: the clip is {tuple(hdr.shape)}; give two or more consecutive frames, (N, 3, H, W)")
 
 
-def batch(signal: Array) -> torch.Tensor:
-    """A signal as (N, C, H, W) float32 in [0, 1], on the device that it is on already."""
+def batch(signal: Array, *, double: bool = False) -> torch.Tensor:
+    """A signal as (N, C, H, W) in [0, 1], float32 or float64, on the device that it is on already."""
     import torch
 
     tensor = signal if isinstance(signal, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(signal))
-    clipped: torch.Tensor = unit(tensor.to(torch.float32))
+    clipped: torch.Tensor = unit(tensor.to(torch.float64 if double else torch.float32))
     return clipped.reshape(-1, *clipped.shape[-3:])

@@ -9,6 +9,8 @@ import math
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from ..color.arrays import Array, namespace
 from ..color.gamut import luminance
 from ..color.transfer import pq_eotf
@@ -62,8 +64,11 @@ def pu21_ssim(hdr: Array, reference: Array) -> float:
     import piq
 
     # piq wants values inside the range that its constants refer to. PU21 goes on above 256: scale both, which changes nothing.
-    top = float(pu21_encode(pq_eotf(namespace(hdr).ones_like(hdr[..., :1, :1, :1]))).reshape(-1)[0])
-    encoded = (batch(pu21_encode(luminance(pq_eotf(signal), "bt2020")) / top) for signal in (hdr, reference))
+    top = float(pu21_encode(np.array(_PU21_RANGE[1])))
+    encoded = (
+        batch(pu21_encode(luminance(pq_eotf(batch(signal, double=True)), "bt2020")) / top, double=True)
+        for signal in (hdr, reference)
+    )
     constants = {"k1": 0.01 * _PU21_WHITE / top, "k2": 0.03 * _PU21_WHITE / top}
     return float(piq.ssim(*encoded, data_range=1.0, downsample=False, **constants))
 

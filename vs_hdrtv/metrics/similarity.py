@@ -23,7 +23,8 @@ def ssim(hdr: Array, reference: Array) -> float:
     check_pair("ssim", hdr, reference, SSIM_SMALLEST)
     import piq
 
-    return float(piq.ssim(batch(hdr), batch(reference), data_range=1.0, downsample=False))
+    # Variances are differences of large numbers: float32 loses the third digit in flat bright areas.
+    return float(piq.ssim(batch(hdr, double=True), batch(reference, double=True), data_range=1.0, downsample=False))
 
 
 def sr_sim(hdr: Array, reference: Array) -> float:
@@ -35,4 +36,7 @@ def sr_sim(hdr: Array, reference: Array) -> float:
     check_pair("sr_sim", hdr, reference, SR_SIM_SMALLEST)
     import piq
 
-    return float(piq.srsim(batch(hdr), batch(reference), data_range=1.0))
+    # One by one: piq scales the saliency of a batch by its largest, so that a picture's value would depend on the others.
+    pairs = zip(batch(hdr).split(1), batch(reference).split(1), strict=True)
+    values = [float(piq.srsim(shown, meant, data_range=1.0)) for shown, meant in pairs]
+    return sum(values) / len(values)

@@ -1,0 +1,36 @@
+"""Lossless video files of flat frames, SDR and HDR."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def grey_file(tmp_path):
+    """A function that writes a 10-bit FFV1 file, 64x48, limited range, each frame one grey, and returns its path.
+
+    `transfer`: code point of H.273, 1 for SDR (BT.709) and 16 for PQ (BT.2020).
+    """
+    import av
+
+    def make(name, levels, *, transfer=16, size=(64, 48)):
+        path = tmp_path / name
+        matrix = {1: 1, 16: 9}[transfer]
+        with av.open(str(path), "w") as file:
+            stream = file.add_stream("ffv1", rate=Fraction(25))
+            stream.width, stream.height, stream.pix_fmt = *size, "yuv420p10le"
+            context = stream.codec_context
+            context.color_primaries, context.color_trc, context.colorspace, context.color_range = matrix, transfer, matrix, 1
+            for number, level in enumerate(levels):
+                frame = av.VideoFrame(*size, "yuv420p10le")
+                for plane, code in zip(frame.planes, (round(64 + 876 * level), 512, 512), strict=True):
+                    np.frombuffer(plane, np.uint16)[:] = code
+                frame.pts, frame.time_base = number, Fraction(1, 25)
+                file.mux(stream.encode(frame))
+            file.mux(stream.encode())
+        return path
+
+    return make
