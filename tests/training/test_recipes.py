@@ -2,7 +2,7 @@ import pytest
 
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.networks import registry
-from vs_hdrtv.training import recipes
+from vs_hdrtv.training import pairs, recipes
 
 
 def write(folder, monkeypatch, text):
@@ -55,4 +55,14 @@ def test_unknown_recipe():
 def test_missing_and_misspelt_fields(tmp_path, monkeypatch, old, new, field):
     write(tmp_path, monkeypatch, OWN.replace(old, new))
     with pytest.raises(InputError, match=rf"must have exactly the fields .*; it differs in .*{field}"):
+        recipes.load("own")
+
+
+def test_variety_may_be_left_out_and_is_checked(tmp_path, monkeypatch):
+    write(tmp_path, monkeypatch, OWN)
+    assert recipes.load("own").variety == pairs.PLAIN
+    write(tmp_path, monkeypatch, OWN + "[variety]\npeaks = 0.25\ncompression = 0.5\n")
+    assert recipes.load("own").variety == pairs.Variety(peaks=0.25, compression=0.5)
+    write(tmp_path, monkeypatch, OWN + "[variety]\npeak = 0.25\n")
+    with pytest.raises(InputError, match="it differs in peak"):
         recipes.load("own")

@@ -18,6 +18,8 @@ RECIPE = recipes.Recipe(
     phases=(recipes.Phase(size=32, batch=2, steps=4), recipes.Phase(size=48, batch=1, steps=4)),
     dropout=0.3,
     bars=0.5,
+    look=1.0,
+    ictcp=0.0,
     warmup=2,
     learning_rate=1e-2,
     clip=1.0,
@@ -142,9 +144,9 @@ def test_the_average_follows_the_weights(data, tmp_path):
 
 
 def test_batches_are_a_function_of_recipe_and_step(data):
-    from vs_hdrtv.training import scenes
+    from vs_hdrtv.training import material
 
-    pictures = [scene.read() for scene in scenes.find(data, "train")]
+    pictures = material.find(data, "train").load()
     first, again = (trainer.make_batch(pictures, RECIPE, 1) for _ in range(2))
     assert all(np.array_equal(a.sdr, b.sdr) and np.array_equal(a.hdr, b.hdr) for a, b in zip(first, again, strict=True))
     assert first[0].sdr.shape == (3, 32, 32)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
+from .pairs import PLAIN, Variety
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -40,6 +41,7 @@ class Recipe:
         seed: of everything random.
         report: steps between two points of the curve.
         checkpoint: steps between two checkpoints.
+        variety: what else varies from pair to pair; a table `[variety]`, which may be left out.
     """
 
     model: str
@@ -56,6 +58,7 @@ class Recipe:
     seed: int
     report: int
     checkpoint: int
+    variety: Variety = PLAIN
 
     @property
     def steps(self) -> int:
@@ -82,9 +85,11 @@ def load(name: str) -> Recipe:
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
         raise InputError(f"train: unknown recipe {name!r}; choose one of {known}")
     values = tomllib.loads(path.read_text(encoding="utf-8"))
-    fields = {field.name for field in dataclasses.fields(Recipe)}
-    if set(values) != fields:
-        differs = ", ".join(sorted(set(values) ^ fields))
+    fields = {field.name for field in dataclasses.fields(Recipe) if field.default is dataclasses.MISSING}
+    varied = values.pop("variety", {})
+    kinds = {field.name for field in dataclasses.fields(Variety)}
+    if set(values) != fields or not set(varied) <= kinds:
+        differs = ", ".join(sorted(set(values) ^ fields | set(varied) - kinds))
         raise InputError(f"train: {path} must have exactly the fields {', '.join(sorted(fields))}; it differs in {differs}")
     values["phases"] = tuple(Phase(**phase) for phase in values["phases"])
-    return Recipe(**values)
+    return Recipe(**values, variety=Variety(**varied))

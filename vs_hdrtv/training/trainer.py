@@ -18,7 +18,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
 from ..networks.blocks import compile_for_training
-from . import losses, pairs, scenes
+from . import losses, material, pairs
 from .recipes import Recipe
 
 logger = logging.getLogger(__name__)
@@ -28,35 +28,25 @@ class PairStream(IterableDataset[tuple[Tensor, Tensor]]):
     """Endless batches, each a function of the recipe and its step alone, so that a resumed run sees the same ones."""
 
     def __init__(self, data: Path, split: str, recipe: Recipe, start: int) -> None:
-        self.scenes = scenes.find(data, split)
+        self.sources = material.find(data, split, recipe.variety)
         self.recipe = recipe
         self.start = start
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (batch, 3, size, size) float32 tensors `sdr`, `hdr`."""
         torch.set_num_threads(1)
-        pictures = [scene.read() for scene in self.scenes]
+        loaded = self.sources.load()
         for step in itertools.count(self.start):
-            batch = make_batch(pictures, self.recipe, step)
+            batch = make_batch(loaded, self.recipe, step)
             sdr, hdr = (np.stack([getattr(pair, side) for pair in batch]) for side in ("sdr", "hdr"))
             yield torch.from_numpy(sdr), torch.from_numpy(hdr)
 
 
-def make_batch(pictures: list[scenes.Picture], recipe: Recipe, step: int) -> list[pairs.Pair]:
+def make_batch(loaded: material.Material, recipe: Recipe, step: int) -> list[pairs.Pair]:
     """The pairs of one step of a recipe."""
     phase = recipe.phase(step)
-    return [
-        _make_pair(pictures, phase.size, recipe, np.random.default_rng((recipe.seed, step, item)))
-        for item in range(phase.batch)
-    ]
-
-
-def _make_pair(pictures: list[scenes.Picture], size: int, recipe: Recipe, rng: np.random.Generator) -> pairs.Pair:
-    while True:
-        view = scenes.random_view(pictures[rng.integers(len(pictures))], size, rng)
-        if view.max() > 0:  # a black view teaches nothing: draw again
-            pair = pairs.make_pair(view, rng, look=recipe.look)
-            return pairs.with_bars(pair, rng) if recipe.bars and rng.random() < recipe.bars else pair
+    generators = (np.random.default_rng((recipe.seed, step, item)) for item in range(phase.batch))
+    return [loaded.draw(phase.size, rng, recipe.look, recipe.bars, recipe.variety) for rng in generators]
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -73,7 +63,7 @@ def train(network: nn.Module, recipe: Recipe, data: Path, output: Path, *, compi
     Args:
         network: initialised network; its weights are replaced by the checkpoint's when one is resumed.
         recipe: size, steps, rates, seed.
-        data: folder of scene-linear pictures.
+        data: what `material.find` takes.
         output: folder for `checkpoint.pt` and `curve.csv`.
         compiled: compile the dynamic filters (a fraction of eager's time on a CPU).
 

@@ -1,0 +1,115 @@
+"""What a training run draws pairs from: stills, HDR clips and data sets of one's own films, all of one split."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from . import camera, dataset, pairs, scenes
+from .pairs import Pair, Variety
+from .scenes import Picture, Scene
+
+logger = logging.getLogger(__name__)
+
+FRAMES_A_VIDEO = 5
+"""Frames taken of an HDR clip: neighbours look alike, and all of them stay in memory."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything of one split.
+
+    Attributes:
+        stills: scene-linear pictures, BT.709.
+        frames: of HDR clips, BT.2020.
+        films: scenes of a data set.
+    """
+
+    stills: list[Picture]
+    frames: list[Picture]
+    films: list[dataset.Entry]
+
+    def draw(
+        self, size: int, rng: np.random.Generator, look: float = 1.0, bars: float = 0.0, variety: Variety = pairs.PLAIN
+    ) -> Pair:
+        """A pair of `size` x `size` pixels, a function of the generator's state.
+
+        Args:
+            size: even.
+            rng: every random choice comes from it.
+            look: as for `pairs.make_pair`.
+            bars: share of pairs with black bars.
+            variety: what varies; shares of what is not there count as 0, and as 1 where there is nothing else.
+        """
+        pair = self._draw(size, rng, look, variety)
+        return pairs.with_bars(pair, rng) if bars and rng.random() < bars else pair
+
+    def _draw(self, size: int, rng: np.random.Generator, look: float, variety: Variety) -> Pair:
+        if self.films and (not self.stills + self.frames or (variety.films and rng.random() < variety.films)):
+            return dataset.random_pair(self.films, size, rng)
+        while True:  # a black view teaches nothing: draw again
+            if self.frames and (not self.stills or (variety.video and rng.random() < variety.video)):
+                pictures, primaries = self.frames, "bt2020"
+            else:
+                pictures, primaries = self.stills, "bt709"
+            view = _view(pictures[int(rng.integers(len(pictures)))], size, rng, variety)
+            if view.max() > 0:
+                return pairs.make_pair(view, rng, look=look, variety=variety, primaries=primaries)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What there is of one split, found but not read.
+
+    Attributes:
+        stills: pictures.
+        videos: HDR clips.
+        films: scenes of a data set.
+    """
+
+    stills: list[Scene]
+    videos: list[Scene]
+    films: list[dataset.Entry]
+
+    def load(self) -> Material:
+        """Read stills and frames of clips into memory; films are read pair by pair."""
+        frames = [frame for clip in self.videos for frame in scenes.read_video(clip, FRAMES_A_VIDEO)]
+        return Material([scene.read() for scene in self.stills], frames, self.films)
+
+
+def find(data: Path, split: str, variety: Variety = pairs.PLAIN) -> Sources:
+    """What is below `data` and of one split.
+
+    Args:
+        data: a folder of .hdr and .exr pictures; or one with `hdr_stills/`, and where there are `hdr_video/` and a data set in
+            `films/`; or a data set that `dataset build` wrote.
+        split: `train`, `validation` or `test`.
+        variety: what its share is 0 of is left out, unless there is nothing else.
+
+    Raises:
+        InputError: there is nothing of that split.
+    """
+    if dataset.is_dataset(data):
+        films = dataset.read(data, split)
+        if not films:
+            raise InputError(f"training: data set {data} has no {split} scene; add films, or build it with --split-by part")
+        return Sources([], [], films)
+    stills = data / "hdr_stills" if (data / "hdr_stills").is_dir() else data
+    videos = scenes.find_videos(data / "hdr_video", split) if variety.video else []
+    films = dataset.read(data / "films", split) if variety.films and dataset.is_dataset(data / "films") else []
+    for share, name, found in ((variety.video, "hdr_video", videos), (variety.films, "films", films)):
+        if share and not found:
+            logger.warning("training: %s/%s has no %s scene; its share of pairs comes from stills", data, name, split)
+    return Sources(scenes.find(stills, split), videos, films)
+
+
+def _view(picture: Picture, size: int, rng: np.random.Generator, variety: Variety) -> Picture:
+    if variety.perspective and scenes.is_panorama(picture) and rng.random() < variety.perspective:
+        pose = camera.random_pose(rng, size, picture.shape[1])
+        view = camera.view(picture, pose, size, size)
+        return np.ascontiguousarray(view[:, ::-1]) if rng.random() < 0.5 else view
+    return scenes.random_view(picture, size, rng)
