@@ -91,8 +91,12 @@ COMMANDS: dict[str, Command] = {
     ),
     "evaluate": Command(
         "..metrics.evaluate",
-        "table of metrics on pairs of SDR and HDR pictures",
-        ("vs-hdrtv evaluate --data shared/data --models hdcfm",),
+        "table of metrics on pairs of SDR and HDR pictures or clips",
+        (
+            "vs-hdrtv evaluate --data shared/data --models hdcfm",
+            "vs-hdrtv evaluate --pairs OWN --models hdcfm --metrics psnr ssim cvvdp --csv own.csv --pictures worst",
+            "vs-hdrtv evaluate --clip sdr.mkv hdr.mkv --models hdcfm --metrics psnr mabd flicker cvvdp",
+        ),
         extra="metrics",
     ),
     "dataset": Command(

@@ -37,6 +37,6 @@ def sr_sim(hdr: Array, reference: Array) -> float:
     import piq
 
     # One by one: piq scales the saliency of a batch by its largest, so that a picture's value would depend on the others.
-    pairs = zip(batch(hdr).split(1), batch(reference).split(1), strict=True)
-    values = [float(piq.srsim(shown, meant, data_range=1.0)) for shown, meant in pairs]
+    pairs = zip(batch(hdr), batch(reference), strict=True)
+    values = [float(piq.srsim(shown[None], meant[None], data_range=1.0)) for shown, meant in pairs]
     return sum(values) / len(values)
