@@ -151,7 +151,12 @@ def test_packed_formats(moving_clip, video_format):
         (lambda c: sdr_to_hdr(c, "bt2408", ceiling=1), "limit: ceiling is 1; give 10 to 10000 cd/m2"),
         (lambda c: sdr_to_hdr(c, "bt2408", ceiling_areas=[(0, 0, 5, 5)]), "sdr_to_hdr: ceiling_areas without a ceiling"),
         (lambda c: sdr_to_hdr(c, "bt2408", ceiling=203, ceiling_areas=[(0, 0, 5)]), r"sdr_to_hdr: area \(0, 0, 5\); give left"),
-        (lambda c: sdr_to_hdr(c, "bt2408", ceiling=203, ceiling_areas=[(0, 0, 0, 5)]), "limit: Area.* holds no pixel"),
+        (
+            lambda c: sdr_to_hdr(c, "bt2408", ceiling=203, ceiling_areas=[(0, 0, 0, 5)]),
+            "sdr_to_hdr: area 0,0,0,5 does not lie in the picture of 64x48",
+        ),
+        (lambda c: limit(inverse_tone_map(c), areas=[(60, 0, 5, 5)]), "limit: area 60,0,5,5 does not lie in"),
+        (lambda c: limit(inverse_tone_map(c), areas=[(-1, 0, 5, 5)]), "limit: area -1,0,5,5 does not lie"),
         (lambda c: sdr_to_hdr(c, "bt2408", format="rgb48"), "to_hdr10: unknown format 'rgb48'; choose one of yuv420p10"),
         (lambda c: blend(inverse_tone_map(c), c[1:], 0.5), "blend: clips differ"),
         (lambda c: blend(c, c, 0.5), r"blend: clip is not PQ \(_Transfer=1\)"),

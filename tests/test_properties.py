@@ -74,7 +74,7 @@ middles = st.lists(
     st.one_of(
         st.floats(0, 1).map(lambda strength: ("blend", strength)),
         st.tuples(st.just("grade"), st.floats(100, 400), st.floats(0.5, 2), st.floats(0, 1.5)),
-        st.tuples(st.just("limit"), st.floats(50, 500), st.integers(-5, 30), st.integers(6, 30)),
+        st.tuples(st.just("limit"), st.floats(50, 500), st.integers(0, 30), st.integers(6, 30)),
         st.just(("mask",)),
     ),
     max_size=3,
@@ -95,7 +95,8 @@ def apply(step, clip, sdr):
     if name == "grade":
         return grade(clip, *values)
     if name == "limit":
-        return limit(clip, values[0], [(values[1], 3, values[2], 12)])
+        left = min(values[1], sdr.width - 1)
+        return limit(clip, values[0], [(left, 0, min(values[2], sdr.width - left), min(12, sdr.height))])
     if name == "mask":
         mask = vs.core.std.BlankClip(
             format=vs.GRAY8, width=sdr.width, height=sdr.height, length=sdr.num_frames, color=100, keep=True

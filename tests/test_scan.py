@@ -214,3 +214,12 @@ def test_the_advice_for_video_gives_progressive_frames_at_twice_the_rate(clip_of
     for n in range(4, 26):
         error = np.asarray(frames.get_frame(n)[0]) - np.clip(picture(n / 2), 0, 255)
         assert np.abs(error[8:-8]).mean() < 2, n
+
+
+def test_a_source_of_which_a_part_is_woven_is_said(clip_of):
+    # Two shots of film with one of video between, as broadcasts have it.
+    film, video = woven(44, progressive), woven(22, interlaced)
+    found = scan.recognise(clip_of([*film, *video, *film]))
+    assert found.kind == "progressive" and found.mixed
+    assert "deinterlace it if it is combed" in found.advice
+    assert not scan.recognise(clip_of(film)).mixed

@@ -152,3 +152,40 @@ def test_a_range_that_is_not_said_is_assumed_and_said(moving_clip, caplog):
     clip = moving_clip().std.RemoveFrameProps(["_Range", "_ColorRange"])
     inverse_tone_map(clip, "bt2408")
     assert "assuming _Range=0 (RANGE_LIMITED)" in caplog.text
+
+
+@pytest.mark.parametrize("other", [{"width": 32}, {"format": vs.YUV444P8}])
+def test_clips_that_change_midway(moving_clip, other):
+    clip = moving_clip()
+    changing = vs.core.std.Splice([clip, vs.core.std.BlankClip(clip, **other)], mismatch=True)
+    with pytest.raises(vs.Error, match="clip has variable format or size"):
+        sdr_to_hdr(changing, "bt2408")
+
+
+@pytest.mark.parametrize(("prop", "value"), [("_Matrix", "x"), ("_Range", [0, 1]), ("_FieldBased", "top")])
+def test_a_tag_that_is_no_number_says_nothing(moving_clip, bytes_of, prop, value):
+    clip = moving_clip()
+    odd, bare = clip.std.SetFrameProps(**{prop: value}), clip.std.RemoveFrameProps(prop)
+    try:
+        found = bytes_of(inverse_tone_map(odd, "bt2408"), [0])
+    except vs.Error as error:  # what zimg makes of it
+        assert str(error).startswith("inverse_tone_map: clip is YUV420P8 with ")
+    else:
+        assert found == bytes_of(inverse_tone_map(bare, "bt2408"), [0])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e38, -1e38])
+def test_wild_samples_stay_in_their_pixels(value):
+    clip = vs.core.std.BlankClip(format=vs.RGBS, width=16, height=16, length=1, color=[0.5] * 3)
+    clip = clip.std.SetFrameProps(_Transfer=1, _Primaries=1)
+
+    def spoil(n, f):
+        out = f.copy()
+        np.asarray(out[0])[3, 3] = value
+        return out
+
+    with sdr_to_hdr(clip.std.ModifyFrame(clip, spoil), "bt2408", format="yuv444p10").get_frame(0) as frame:
+        luma = np.asarray(frame[0])
+        assert luma.max() <= 940
+        assert len(np.unique(np.delete(luma.ravel(), 3 * 16 + 3) // 2)) == 1  # dithered

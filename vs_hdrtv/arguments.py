@@ -114,7 +114,7 @@ def read_letterbox(name: str, clip: vs.VideoNode, bars: Bars, force: bool) -> Le
     elif not isinstance(bars, str):
         box = Letterbox.parse(",".join(map(str, bars)))
     elif bars == "auto" and name != "light_level":
-        box = letterboxes.detect(sources.open_source(name, clip, "sdr", force=force).planes)
+        box = letterboxes.detect(sources.open_source(name, clip, "sdr", force=force, quiet=True).planes)
         logger.info("%s: letterbox %s", name, box)
     else:
         box = None if bars == "none" else Letterbox.parse(bars)
@@ -123,15 +123,20 @@ def read_letterbox(name: str, clip: vs.VideoNode, bars: Bars, force: bool) -> Le
     return box or None
 
 
-def read_areas(name: str, areas: Sequence[Sequence[int]] | None) -> list[Area]:
+def read_areas(name: str, clip: vs.VideoNode, areas: Sequence[Sequence[int]] | None) -> list[Area]:
     """The rectangles meant.
 
     Raises:
-        InputError: one is not four whole numbers.
+        InputError: one is not four whole numbers, or reaches out of the picture, as a slip of the hand would.
     """
     found = []
     for area in areas or ():
         if len(area) != 4 or not all(isinstance(value, int) for value in area):
             raise InputError(f"{name}: area {area!r}; give left, top, width, height in pixels")
-        found.append(Area(*area))
+        left, top, width, height = area
+        if min(left, top) < 0 or min(width, height) < 1 or left + width > clip.width or top + height > clip.height:
+            size = f"{clip.width}x{clip.height}"
+            said = f"{left},{top},{width},{height}"
+            raise InputError(f"{name}: area {said} does not lie in the picture of {size}; give left, top, width, height in it")
+        found.append(Area(left, top, width, height))
     return found

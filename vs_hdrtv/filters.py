@@ -249,7 +249,7 @@ def limit(
     """
     if areas is not None and mask is not None:
         raise InputError("limit: both areas and a mask are given; give one of them")
-    rectangles = read_areas("limit", areas)
+    rectangles = read_areas("limit", clip, areas)
     clips = {"hdr": clip} if mask is None else {"hdr": clip, "mask": mask}
     return graph.apply(stages.limit(ceiling, rectangles, source_peak, masked=mask is not None), clips)
 
@@ -443,7 +443,7 @@ def sdr_to_hdr(
         ceiling=ceiling,
         letterbox=read_letterbox("sdr_to_hdr", clip, letterbox, force),
     )
-    rectangles = read_areas("sdr_to_hdr", ceiling_areas)
+    rectangles = read_areas("sdr_to_hdr", clip, ceiling_areas)
 
     device_engine = engines.create(engine, device=device, precision=precision, threads=threads)
 

@@ -138,7 +138,7 @@ def open_source(path: Path, who: str, track: int | None = None) -> Source:
 def frame_time(source: Source, number: int) -> Fraction:
     """Presentation time in seconds of a frame, on the clock of the file's audio, variable frame rates included.
 
-    Frames are counted from the first that can be decoded: a recording that starts amid a group of pictures holds others before it.
+    Frames are counted from the first that can be decoded: a recording that starts amid a group of pictures holds others before.
     """
     with open_media(source.path, "convert") as container:
         stream: Any = container.streams[source.track]
@@ -370,13 +370,13 @@ def _hdr10(side_data: dict[str, bytes]) -> Hdr10:
                 raise InputError("mastering_display: no primaries or no possible luminance")
             display = MasteringDisplay(primaries=(red, green, blue), white=white, min_luminance=low, max_luminance=high)
     except InputError as error:
-        logger.warning("the file's metadata make no sense: %s", error)
+        logger.warning("metadata that make no sense are taken for missing: %s", error)
     try:
         if data := side_data.get("CONTENT_LIGHT_LEVEL"):
             most, average = struct.unpack_from("=2I", data)
             light = ContentLight(most, average) if most or average else None
     except InputError as error:
-        logger.warning("the file's metadata make no sense: %s", error)
+        logger.warning("metadata that make no sense are taken for missing: %s", error)
     return display, light
 
 

@@ -44,6 +44,9 @@ the frames of a pulldown."""
 ENOUGH = 4
 """Moving frames without which nothing is concluded."""
 
+DOUBT = 0.15
+"""Share of the moving frames that may look woven in a progressive clip: cuts, titles and fine noise do."""
+
 _CYCLE = 5
 _TAGS = {"bottom": 1, "top": 2}
 _MOST = 0.6
@@ -75,6 +78,11 @@ class Scan:
     video: int
 
     @property
+    def mixed(self) -> bool:
+        """Taken for progressive although a good part of what moves is woven of two pictures: a mixed or badly made source."""
+        return self.kind == "progressive" and self.video + self.combed > DOUBT * max(self.moving, ENOUGH)
+
+    @property
     def evidence(self) -> str:
         """The numbers in words."""
         return f"{self.moving} of {self.frames} frames move; {self.video} look like video, {self.combed} like pulldown"
@@ -89,6 +97,8 @@ class Scan:
         if self.kind == "telecined":
             film = f"core.vivtc.VFM({clip}, order={int(top)}).vivtc.VDecimate()"
             return f"undo the pulldown: {film} (pip install vapoursynth-vivtc)"
+        if self.mixed:
+            return "some of it is woven of two pictures: look at it, and deinterlace it if it is combed"
         if self.tagged:
             return "it is tagged interlaced but its frames are whole: core.std.SetFieldBased(clip, 0)"
         return ""

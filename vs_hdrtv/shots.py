@@ -87,7 +87,7 @@ def ranges(shots: Sequence[Shot], frames: int) -> list[tuple[int, int, Shot | No
         last = frames - 1 if shot.last is None else shot.last
         if shot.first >= frames or last >= frames:
             beyond = max(shot.first, last)
-            raise InputError(f"shots: line {shot.line} names frame {beyond}; the clip has frames 0 to {frames - 1}")
+            raise InputError(f"shots: line {shot.line} of the file names frame {beyond}; the clip has frames 0 to {frames - 1}")
         if shot.first > at:
             found.append((at, shot.first, None))
         found.append((shot.first, last + 1, shot))

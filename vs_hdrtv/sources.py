@@ -118,7 +118,9 @@ def is_constant(clip: vs.VideoNode) -> bool:
     return not varies and clip.width > 0 and clip.height > 0
 
 
-def open_source(name: str, clip: vs.VideoNode, signal: str, *, force: bool = False, known: bool = False) -> ClipSource:
+def open_source(
+    name: str, clip: vs.VideoNode, signal: str, *, force: bool = False, known: bool = False, quiet: bool = False
+) -> ClipSource:
     """Check a clip and prepare its float planes.
 
     Args:
@@ -128,6 +130,7 @@ def open_source(name: str, clip: vs.VideoNode, signal: str, *, force: bool = Fal
             `mask`: one grey plane, 0 to 1 or all codes of an integer format.
         force: take a clip tagged PQ or HLG for SDR.
         known: the clip was made by this package and carries `signal`: its frame 0 is not asked for.
+        quiet: what is assumed is not logged: another filter reads the same clip and says it.
 
     Raises:
         InputError: variable format or size, interlaced, already HDR (for `sdr`), or not PQ (for `hdr`).
@@ -149,7 +152,7 @@ def open_source(name: str, clip: vs.VideoNode, signal: str, *, force: bool = Fal
         clip = clip.std.SetFrameProps(_Matrix=vs.MATRIX_BT709, _Range=vs.RANGE_FULL)
     props = _first_properties(name, clip)
     _check(name, signal, props, force, "")
-    assumed = _assume(name, clip, props)
+    assumed = _assume(name, clip, props, quiet)
     arguments: dict[str, Any] = {_RESIZE_ARGUMENT[key]: value for key, value in assumed.items()}
     if signal == "sdr":
         # A frame property outweighs an argument of resize: a wrong tag has to be replaced.
@@ -310,7 +313,7 @@ def _check(name: str, signal: str, props: Mapping[str, Any], force: bool, where:
         )
 
 
-def _assume(name: str, clip: vs.VideoNode, props: Mapping[str, Any]) -> dict[str, int]:
+def _assume(name: str, clip: vs.VideoNode, props: Mapping[str, Any], quiet: bool) -> dict[str, int]:
     """Properties that are missing, by the project's rule: up to 576 lines BT.601, else BT.709; logged once a filter."""
     standard = clip.height > SD_LINES
     lines_525 = clip.height <= NTSC_LINES
@@ -331,8 +334,8 @@ def _assume(name: str, clip: vs.VideoNode, props: Mapping[str, Any]) -> dict[str
     elif clip.format.sample_type == vs.INTEGER:
         defaults["_Range"] = vs.RANGE_LIMITED
     assumed = {key: int(value) for key, value in defaults.items() if _code(props, key, _UNSPECIFIED) == _UNSPECIFIED}
-    if assumed:
+    if assumed and not quiet:
         what = ", ".join(f"{key}={value} ({_ENUMS[key](value).name})" for key, value in assumed.items())
-        remedy = "where that is wrong, tag it with core.std.SetFrameProps"
+        remedy = "where that is wrong, say what it is: matrix=, transfer=, primaries=, range= (--matrix ... of convert)"
         logger.warning("%s: clip is not fully tagged; assuming %s; %s", name, what, remedy)
     return assumed

@@ -161,9 +161,6 @@ def limit(ceiling: float, areas: Sequence[grading.Area], source_peak: float, *, 
     """`hdr` under `ceiling` cd/m2 inside `areas`, or where a `mask` says so."""
     _check_number("limit", "ceiling", ceiling, 10, 10000, " cd/m2")
     _check_number("limit", "source_peak", source_peak, 100, 10000, " cd/m2")
-    for area in areas:
-        if area.width < 1 or area.height < 1 or area.left + area.width <= 0 or area.top + area.height <= 0:
-            raise InputError(f"limit: {area} holds no pixel; give left, top, width, height in pixels")
     reads: dict[str, tuple[int, ...]] = {"hdr": (0,)}
     if masked:
         reads["mask"] = (0,)

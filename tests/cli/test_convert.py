@@ -264,3 +264,55 @@ def test_an_area_that_cannot_be_read(run, video_file, tmp_path):
     code, _, err = run("convert", video_file(), tmp_path / "out.mkv", *QUICK, "--ceiling", 100, "--ceiling-area", "1,2,3")
     assert (code, err.count("\n")) == (2, 1)
     assert "--ceiling-area: '1,2,3' is not LEFT,TOP,WIDTH,HEIGHT in pixels" in err
+
+
+@pytest.fixture
+def telecined(tmp_path):
+    """A film of 24 frames/s under 3:2 pulldown, tagged interlaced: 40 frames that hold 32."""
+    path = tmp_path / "film.mkv"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=Fraction(30000, 1001), options={"flags": "+ildct+ilme", "crf": "4"})
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+
+        def picture(number):
+            wave = 128 + 80 * np.sin((np.arange(128) - 4 * number) / 6)
+            return np.repeat(wave.astype(np.uint8)[None], 96, axis=0)
+
+        fields = [number for number in range(32) for _ in range(2 + number % 2)]
+        for n in range(40):
+            frame = av.VideoFrame(128, 96, "yuv420p")
+            for index, plane in enumerate(frame.planes):
+                samples = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+                samples[:] = 128
+                if index == 0:
+                    for field in (0, 1):
+                        samples[field::2, :128] = picture(fields[2 * n + field])[field::2]
+            frame.pts, frame.time_base = n, Fraction(1001, 30000)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    return path
+
+
+def test_film_under_pulldown_is_told_and_given_back(run, telecined, tmp_path):
+    pytest.importorskip("vapoursynth")
+    import vapoursynth as vs
+
+    code, _, err = run("convert", telecined, tmp_path / "out.mkv", *QUICK)
+    assert code == 2 and "film under 3:2 pulldown" in err and "--detelecine" in err
+    if not hasattr(vs.core, "vivtc"):
+        pytest.skip("vapoursynth-vivtc is not installed")
+    code, _, err = run("convert", telecined, tmp_path / "out.mkv", *QUICK, "--detelecine")
+    assert code == 0, err
+    with av.open(str(tmp_path / "out.mkv")) as file:
+        assert file.streams.video[0].average_rate == Fraction(24000, 1001)
+        assert sum(1 for _ in file.decode(video=0)) == 32
+
+
+def test_deinterlacing_whole_pictures_is_said(run, video_file, tmp_path, caplog):
+    assert run("convert", video_file(), tmp_path / "out.mkv", *QUICK, "--deinterlace")[0] == 0
+    assert "looks progressive" in caplog.text and "--deinterlace doubles its frames" in caplog.text
+
+
+def test_a_row_that_is_left_out_is_said(run, video_file, tmp_path, caplog):
+    assert run("convert", video_file(codec="mpeg4", name="odd.avi", audio=None, size=(96, 63)), tmp_path / "out.mkv", *QUICK)[0] == 0
+    assert "is 96x63; 96x62 of it is converted" in caplog.text

@@ -167,7 +167,7 @@ def test_another_job_is_refused_and_told_apart(packed, tmp_path):
         output.write(packed(settings), tmp_path / "out.mp4", other, segment_frames=6, job={"peak": 600}, resume=True)
     assert "\n" not in str(caught.value)
     (tmp_path / "out.mp4.partial/job.json").write_text("{")
-    with pytest.raises(InputError, match=r"job\.peak was not there, is 1000"):
+    with pytest.raises(InputError, match=r"job\.json is damaged"):
         output.write(packed(settings), tmp_path / "out.mp4", settings, segment_frames=6, job={"peak": 1000}, resume=True)
 
 
@@ -217,7 +217,7 @@ def test_a_clip_that_changes_its_colour_midway_is_refused(packed, tmp_path):
     ],
 )
 def test_grid(frames, pieces):
-    assert Grid(frames).pieces() == pieces
+    assert Grid(frames, 240).pieces() == pieces
 
 
 def test_grid_refuses_segments_too_short_for_an_encoder():
@@ -275,3 +275,34 @@ def test_headers_that_name_another_machine_are_no_other_stream():
     assert headers(sets + message + b"1") == headers(sets + message + b"3") != headers(sets.replace(b"sps", b"spt"))
     assert headers(b"\x81av1") != headers(b"\x81av2")
     assert headers(b"") == headers(b"")
+
+
+def test_what_somebody_put_beside_the_segments_stays(packed, tmp_path):
+    settings = settings_of()
+    folder = tmp_path / "out.mp4.partial"
+    (folder / "mine").mkdir(parents=True)
+    (folder / "job.json").write_text("{}")
+    (folder / "mine" / "notes.txt").write_text("notes")
+    output.write(packed(settings), tmp_path / "out.mp4", settings, overwrite=True)
+    assert sorted(path.name for path in folder.rglob("*")) == ["mine", "notes.txt"]
+
+
+@pytest.mark.parametrize("record", [b"[1, 2]", b"\xff\xfe", b"{", b"3"])
+def test_a_damaged_record_is_one_line(packed, tmp_path, record):
+    settings = settings_of()
+    folder = tmp_path / "out.mp4.partial"
+    folder.mkdir()
+    (folder / "000000.json").write_text("{}")
+    (folder / "job.json").write_bytes(record)
+    with pytest.raises(InputError, match=r"job\.json is damaged; start afresh with --overwrite"):
+        output.write(packed(settings), tmp_path / "out.mp4", settings, resume=True)
+
+
+def test_a_segment_that_lacks_durations_is_made_again(packed, tmp_path):
+    settings = settings_of()
+    clip, path = packed(settings), tmp_path / "out.mp4"
+    with pytest.raises(KeyboardInterrupt):
+        output.write(clip, path, settings, segment_frames=6, progress=stop_after(14))
+    index = tmp_path / "out.mp4.partial" / "000000.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"durations": []}))
+    assert output.write(clip, path, settings, segment_frames=6, resume=True).frames == 20

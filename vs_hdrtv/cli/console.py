@@ -67,6 +67,8 @@ class Progress:
     def resume(self, done: int) -> None:
         """Say that `done` frames were there already: they count as done, not as quick."""
         self._before = done
+        if done:
+            say(f"going on at frame {done}", self._stream)
 
     @property
     def elapsed(self) -> float:

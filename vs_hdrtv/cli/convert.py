@@ -9,13 +9,15 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import engines, media, output
 from ..errors import InputError
 from ..hdr10 import SIGNALLING
-from ..scan import recognise
+from ..scan import Scan, recognise
 from .console import Progress, duration, say
 
 if TYPE_CHECKING:
@@ -115,6 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="bwdif, doubling the frame rate; top field first where IN does not say",
     )
+    scan.add_argument("--detelecine", action="store_true", help="VIVTC, film out of 3:2 pulldown: four frames of five")
     scan.add_argument("--progressive", action="store_true", help="take the frames as they are, though IN is tagged interlaced")
     source.add_argument(
         "--letterbox",
@@ -164,6 +167,7 @@ def run(arguments: argparse.Namespace) -> int:
         vs.Error: a filter refused, or failed on a frame.
     """
     media.check_input(arguments.input, NAME, arguments.track)
+    before = arguments.input.stat()
     settings = output.choose(
         arguments.output.suffix, arguments.encoder, arguments.crf, arguments.speed, arguments.format, who=NAME
     )
@@ -175,15 +179,18 @@ def run(arguments: argparse.Namespace) -> int:
     _try(arguments, options)
     source = media.open_source(arguments.input, NAME, arguments.track)
     start, end = _range(arguments, source.clip.num_frames)
-    clip, fields = _upright(source, start, arguments)
+    clip, rate = _upright(source, start, arguments)
     bars = _letterbox(clip, arguments)
     # The cut comes last: a frame is the same whether it is converted alone or with its neighbours.
-    hdr = _convert(clip, options | {"letterbox": bars})[start * fields : end * fields]
+    hdr = _convert(clip, options | {"letterbox": bars})[ceil(start * rate) : ceil(end * rate)]
     if not arguments.hlg:
         from ..light import light_level
 
         hdr = light_level(hdr, bars)
     written, progress = _write(hdr, arguments, settings, options, bars, source, (start, end))
+    after = arguments.input.stat() if arguments.input.exists() else None
+    if after is None or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        logger.warning("%s was changed while it was converted; look at the result, or convert it again", arguments.input)
     say(_summary(arguments, settings, written, progress.rate(written.frames)), sys.stderr)
     return 0
 
@@ -246,6 +253,7 @@ def _job(
             "track": source.track,
             "frames": list(cut),
             "deinterlaced": arguments.deinterlace,
+            "detelecined": arguments.detelecine,
             "progressive": arguments.progressive,
         },
         "arguments": options | shots | {"letterbox": str(bars or "none")},
@@ -281,7 +289,7 @@ def _try(arguments: argparse.Namespace, options: dict[str, Any]) -> None:
 
     blank = vs.core.std.BlankClip(width=64, height=64, format=vs.YUV420P8, length=1)
     tagged = blank.std.SetFrameProps(_Matrix=1, _Transfer=1, _Primaries=1, _Range=0, _FieldBased=0)
-    _convert(tagged, {name: value for name, value in options.items() if name != "shots"})
+    _convert(tagged, {name: value for name, value in options.items() if name not in {"shots", "ceiling_areas"}})
     if arguments.letterbox not in ("auto", "none"):
         Letterbox.parse(arguments.letterbox)
     if arguments.shots is not None:
@@ -301,7 +309,7 @@ def _range(arguments: argparse.Namespace, frames: int) -> tuple[int, int]:
     return start, end
 
 
-def _upright(source: media.Source, start: int, arguments: argparse.Namespace) -> tuple[vs.VideoNode, int]:
+def _upright(source: media.Source, start: int, arguments: argparse.Namespace) -> tuple[vs.VideoNode, Fraction]:
     """The source as whole pictures, and how many of them one of its frames makes.
 
     Raises:
@@ -312,29 +320,47 @@ def _upright(source: media.Source, start: int, arguments: argparse.Namespace) ->
     clip, path = source.clip, arguments.input
     if not is_constant(clip):
         raise InputError(f"{NAME}: {path} changes its size or format midway; cut it into parts that are alike")
+    _say_cut(source)
     properties = clip.get_frame(start).props
     for kind, signalling in SIGNALLING.items():
         transfer = properties.get("_Transfer") if arguments.transfer is None else None
         if transfer == signalling.transfer and not arguments.force:
             raise InputError(f"{NAME}: {path} is HDR already ({kind.upper()}); --force converts it as if it were SDR")
     _check_dynamic(source, properties.get("_Transfer"), arguments)
-    if arguments.deinterlace:
-        return _deinterlace(clip), 2
     if arguments.progressive:
-        return clip.std.SetFieldBased(0), 1
+        return clip.std.SetFieldBased(0), Fraction(1)
     # What the pictures themselves show: tags are often wrong in both directions.
     found = recognise(clip)
+    if arguments.deinterlace and found.kind == "progressive" and not found.tagged and not found.mixed:
+        logger.warning("%s looks progressive (%s); --deinterlace doubles its frames all the same", path, found.evidence)
+    if arguments.deinterlace:
+        return _deinterlace(clip), Fraction(2)
+    if arguments.detelecine:
+        return _detelecine(clip, found), Fraction(4, 5)
     if found.tagged:
         raise InputError(f"{NAME}: {path} is interlaced; {_REMEDIES[found.kind].format(found.evidence)}")
     if found.kind != "progressive":
         remedy = _REMEDIES[found.kind].format(found.evidence)
         logger.warning("%s looks %s though it is not tagged so; %s", path, found.kind, remedy)
-    return clip, 1
+    elif found.mixed:
+        logger.warning("%s: %s (%s); --deinterlace", path, found.advice, found.evidence)
+    return clip, Fraction(1)
+
+
+def _say_cut(source: media.Source) -> None:
+    """A clip of 4:2:0 has even sides: BestSource leaves out the last row or column of a picture that has not."""
+    with media.open_media(source.path, NAME) as container:
+        stream: Any = container.streams[source.track]
+        coded = (stream.width, stream.height)
+    clip = (source.clip.width, source.clip.height)
+    if any(side % 2 and side - 1 in clip for side in coded):
+        size, kept = f"{coded[0]}x{coded[1]}", f"{clip[0]}x{clip[1]}"
+        logger.warning("%s is %s; %s of it is converted, since 4:2:0 has even sides", source.path, size, kept)
 
 
 _REMEDIES = {
     "interlaced": "add --deinterlace ({})",
-    "telecined": "film under 3:2 pulldown ({}): scripts/telecined.vpy gives it back, --deinterlace makes video of it",
+    "telecined": "film under 3:2 pulldown ({}): --detelecine gives it back, --deinterlace makes video of it",
     "progressive": "its frames look whole ({}): add --progressive to take them so, or --deinterlace",
 }
 """What to do about a file that is tagged interlaced, or looks it, by what its pictures show."""
@@ -366,6 +392,16 @@ def _deinterlace(clip: vs.VideoNode) -> vs.VideoNode:
     if not hasattr(vs.core, "bwdif"):
         raise InputError(f"{NAME}: VapourSynth has no bwdif; install it with pip install vapoursynth-bwdif")
     return vs.core.bwdif.Bwdif(clip, field=3)  # 3: a frame for each field, top first unless the frame says otherwise
+
+
+def _detelecine(clip: vs.VideoNode, found: Scan) -> vs.VideoNode:
+    import vapoursynth as vs
+
+    if not hasattr(vs.core, "vivtc"):
+        raise InputError(f"{NAME}: VapourSynth has no vivtc; install it with pip install vapoursynth-vivtc")
+    # VFM looks at pairs of fields, VDecimate at five frames: what they give depends on the clip alone.
+    matched = vs.core.vivtc.VFM(clip, order=int(found.field_order != "bottom"))
+    return vs.core.vivtc.VDecimate(matched).std.SetFieldBased(0)
 
 
 def _letterbox(clip: vs.VideoNode, arguments: argparse.Namespace) -> Letterbox | None:

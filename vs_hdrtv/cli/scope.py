@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..errors import InputError
+from ..letterbox import Letterbox
 from . import pictures
 
 NAME = "scope"
@@ -18,6 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pictures.add_arguments(parser, FRAMES, "the frame looked at whose average MaxRGB is highest")
     light = parser.add_argument_group("light level over time")
     light.add_argument("--every", type=int, metavar="N", help="measure every Nth frame (default: such that about 240 are)")
+    light.add_argument(
+        "--letterbox", metavar="T,B,L,R", help="black bars, in pixels from each edge, which the average leaves out"
+    )
     light.add_argument("--all", action="store_true", help="measure every frame: only then are MaxCLL and MaxFALL the file's")
 
 
@@ -36,7 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     outputs = pictures.outputs(arguments, (path,), f"{path.stem}-scope.png", NAME)
     if arguments.every is not None and (arguments.every < 1 or arguments.all):
         raise InputError(f"{NAME}: --every is {arguments.every}; give 1 or more, and not together with --all")
-    video = read.open_video(path, NAME)
+    bars = None if arguments.letterbox in (None, "none") else Letterbox.parse(arguments.letterbox)
+    video = read.open_video(path, NAME, bars)
     span = video.span(arguments.start, arguments.end)
     numbers = list(read.chosen(video, arguments, span))
     every = 1 if arguments.all else arguments.every or read.stride(span)

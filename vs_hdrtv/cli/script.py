@@ -87,6 +87,8 @@ def _execute(source: bytes, path: Path, arguments: Mapping[str, str], who: str) 
         if stop.code not in {None, 0}:
             raise InputError(f"{who}: {path} stopped: {stop.code}") from None
     except SyntaxError as error:
+        if error.lineno is None:
+            raise InputError(f"{who}: {path} is not a VapourSynth script ({error.msg}); give a .vpy file") from None
         raise InputError(f"{who}: {error.filename}, line {error.lineno}: {error.msg}") from None
     except Exception as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]

@@ -29,9 +29,9 @@ from .pictures import Facts, duration, to_av
 if TYPE_CHECKING:
     import vapoursynth as vs
 
-SEGMENT_FRAMES = 240
-"""Frames of a segment: ten seconds of film. Encoders start a group of pictures about that often by themselves (x265 after 250
-frames), so that it costs next to no bits, and a network that does a frame a second loses four minutes at the most."""
+SEGMENT_FRAMES = 120
+"""Frames of a segment: five seconds of film, a usual distance of key frames. A network that does a frame a second loses two
+minutes at the most when it is cut short."""
 
 NOMINAL_RATE = Fraction(25)
 """What an encoder's rate control is told of a clip without a frame rate; the file's times come from the frames."""

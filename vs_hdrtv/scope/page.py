@@ -83,7 +83,8 @@ of rounding in R′, G′ and B′.</p></section></div>
 <section><h2>This frame</h2><table><tbody id="numbers"></tbody></table></section>
 <section><h2>Light level<small>{how}</small></h2>{_table(("cd/m²", "measured", "the file claims"), levels)}
 <p class="note">MaxRGB is the highest max(R, G, B) of a frame, MaxCLL the highest of the file; MaxFALL is the highest average of
-it (CTA-861.3).</p></section>
+it (CTA-861.3). Measured on the decoded pictures, where what the encoder lost shows; what a file claims is usually from before
+it.</p></section>
 </div>
 <section><h2>File</h2>{_facts(report.facts)}</section></div>"""
     content = {

@@ -15,6 +15,7 @@ from ..color.gamut import rgb_to_xyz
 from ..color.transfer import HLG_A, HLG_B, HLG_C, REFERENCE_WHITE, hlg_system_gamma
 from ..errors import InputError
 from ..hdr10 import ContentLight, MasteringDisplay
+from ..letterbox import Letterbox
 from ..light import AVERAGE_MAX_RGB, MAX_RGB, light_level
 from .measure import Floats, FrameLight
 
@@ -175,8 +176,13 @@ class _one_line:  # noqa: N801  a context manager
             raise InputError(f"{self._who}: {self._path} cannot be decoded ({said})") from None
 
 
-def open_video(path: Path, who: str) -> Video:
+def open_video(path: Path, who: str, letterbox: Letterbox | None = None) -> Video:
     """Open a file and say how its frames become PQ.
+
+    Args:
+        path: the file.
+        who: the command on whose behalf, which a message starts with.
+        letterbox: black bars, which the average light leaves out.
 
     Raises:
         InputError: it is no video, has no frames, changes its size, or is interlaced.
@@ -193,7 +199,9 @@ def open_video(path: Path, who: str) -> Video:
     with _one_line(who, path):
         kind, hdr = _as_pq(source.clip, f"{who}: {path}")
     # PQ is measured as it is coded, which is what MaxCLL means; the others have to become PQ first.
-    light = light_level(source.clip if kind == "PQ" else hdr)
+    if letterbox is not None:
+        letterbox.check(who, source.clip.width, source.clip.height)
+    light = light_level(source.clip if kind == "PQ" else hdr, letterbox)
     hdr = hdr.std.CopyFrameProps(light, props=[MAX_RGB, AVERAGE_MAX_RGB])
     return Video(path, who, source, kind, hdr, light, display, claimed)
 
