@@ -69,3 +69,11 @@ def test_a_programme():
         programme_level([{}])
     with pytest.raises(InputError, match="programme_level: no frames"):
         programme_level([])
+
+
+@pytest.mark.parametrize("other", [{"width": 32}, {"format": vs.YUV444P8}])
+def test_a_clip_that_changes_midway(moving_clip, other):
+    clip = moving_clip()
+    changing = vs.core.std.Splice([clip, vs.core.std.BlankClip(clip, **other)], mismatch=True)
+    with pytest.raises(vs.Error, match="light_level: clip has variable format or size"):
+        light_level(changing)

@@ -215,7 +215,8 @@ filters.sdr_to_hdr = slow_or_failing
 """
 
 
-def test_ctrl_c_leaves_nothing(video_file, tmp_path):
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_ctrl_c_and_its_like_leave_nothing(video_file, tmp_path, sent, code):
     source = video_file(frames=48)
     # What a terminal gives: a background job of a shell script (of CI, say) starts with SIGINT ignored, and its children too.
     terminal = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -225,9 +226,9 @@ def test_ctrl_c_leaves_nothing(video_file, tmp_path):
     deadline = time.monotonic() + 300
     while not (partial.exists() and partial.stat().st_size) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     out, err = process.communicate(timeout=300)
-    assert (process.returncode, out) == (130, ""), err
+    assert (process.returncode, out) == (code, ""), err
     assert err == "convert: interrupted; nothing was written\n"
     assert [entry.name for entry in tmp_path.iterdir()] == ["in.mp4"]
 
@@ -317,3 +318,37 @@ def test_lines_now_and_then_without_a_terminal():
 
 def test_durations_are_written_like_a_clock():
     assert [duration(seconds) for seconds in (0.4, 59.6, 3723)] == ["0:00", "1:00", "1:02:03"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_an_answer_that_cannot_be_written_is_one_line(video_file):
+    root = str(Path(vs_hdrtv.__file__).parents[1])
+    command = [sys.executable, "-m", "vs_hdrtv.cli", "info", str(video_file())]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=root)
+    assert (done.returncode, done.stderr) == (2, "info: No space left on device\n")
+
+
+def test_closed_streams_do_not_end_in_the_files(video_file, tmp_path):
+    words = "convert", str(video_file()), str(tmp_path / "out.mkv"), *QUICK
+    code = f"import os\nfor n in range(3): os.close(n)\nimport sys\nfrom vs_hdrtv.cli import main\nsys.exit(main({words!r}))"
+    root = str(Path(vs_hdrtv.__file__).parents[1])
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=root).returncode == 0
+    assert len(facts(tmp_path / "out.mkv")[0]) == 12
+
+
+def test_names_that_the_terminal_cannot_show(video_file, tmp_path):
+    path = video_file("\u65e5.mp4")
+    command = [sys.executable, "-m", "vs_hdrtv.cli", "info", str(path)]
+    root = str(Path(vs_hdrtv.__file__).parents[1])
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, env=ascii_only)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u65e5.mp4" in done.stdout
+
+
+@pytest.mark.parametrize("words", [("info", "a" * 5000), ("convert", "a" * 5000, "out.mp4")])
+def test_what_the_system_refuses_is_one_line(run, words):
+    code, _, err = run(*words)
+    assert code == 2
+    assert re.fullmatch(rf"{words[0]}: a+: File name too long\n", err)

@@ -3,9 +3,11 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vs_hdrtv import output, sdr_to_hdr
+from vs_hdrtv.errors import InputError
 from vs_hdrtv.output.mux import Timeline, even, time_base
 from vs_hdrtv.output.pictures import Facts
 from vs_hdrtv.output.segments import Packet, Segment
@@ -31,6 +33,7 @@ def test_a_pyramid_of_b_frames():
     assert found.decoded == (-7200, -3600, 0, 3600, 7200)  # frame 1 comes two places late
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)  # a busy machine is no fault
 @given(
     st.lists(st.permutations(range(5)).map(lambda order: [0, *(n + 1 for n in order)]), min_size=1, max_size=4),
     st.lists(st.fractions(Fraction(1, 240), Fraction(1, 2), max_denominator=1000), min_size=24, max_size=24),
@@ -60,3 +63,10 @@ def test_milliseconds_of_a_constant_rate_are_taken_as_it_was_meant():
     variable = [Fraction(number, 25) if number < 50 else 2 + Fraction(number - 50, 24) for number in range(100)]
     assert even(variable, Fraction(25)) == variable
     assert even(variable, Fraction(0)) == variable
+
+
+def test_a_frame_that_mp4_cannot_hold_is_one_line(moving_clip, tmp_path):
+    chosen = output.choose(".mp4", "x265", speed="ultrafast")
+    clip = sdr_to_hdr(moving_clip(length=3), "bt2408").std.SetFrameProps(_DurationNum=10**6, _DurationDen=1)
+    with pytest.raises(InputError, match=r"a frame is shown for 1000000 s, longer than \.mp4 can say; write \.mkv"):
+        output.write(clip, tmp_path / "out.mp4", chosen)

@@ -20,6 +20,7 @@ from av.codec.codec import Properties
 from av.container import OutputContainer
 from av.stream import Disposition
 
+from ..errors import InputError
 from ..media import ffmpeg_name, reason, seconds
 from .encoders import Container
 
@@ -74,7 +75,10 @@ class Companions:
         self._writers: dict[int, Callable[[Any], Any]] = {}
         self._waiting: Any = None
         self.counts: Counter[str] = Counter()
-        self._source = av.open(ffmpeg_name(excerpt.path))
+        try:
+            self._source = av.open(ffmpeg_name(excerpt.path))
+        except (OSError, av.FFmpegError) as error:
+            raise InputError(f"encode: {excerpt.path} can no longer be read ({reason(error)}); bring it back as it was") from None
         videos = [s.index for s in self._source.streams.video if not s.disposition & Disposition.attached_pic]
         self._track = excerpt.track if excerpt.track is not None else next(iter(videos), None)
         for stream in self._source.streams:
