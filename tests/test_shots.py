@@ -79,3 +79,9 @@ def test_files_that_make_no_sense(moving_clip, tmp_path):
     path.write_text("2 = strength 7")
     with pytest.raises(vs.Error, match="blend: strength is 7.0; give 0 to 1"):
         sdr_to_hdr(moving_clip(), "bt2408", shots=path)
+
+
+@pytest.mark.parametrize("frames", ["9" * 5000, "0-" + "9" * 5000])
+def test_a_number_of_thousands_of_digits_is_no_frame(frames):
+    with pytest.raises(InputError, match="line 1: '.*' cannot be read"):  # int() itself refuses 4300 digits and more
+        shots.parse(f"{frames} = strength 0.5")

@@ -20,7 +20,7 @@ from pathlib import Path
 from .errors import InputError
 from .letterbox import Letterbox
 
-_LINE = re.compile(r"(?P<first>\d+)(?:\s*(?P<open>-)\s*(?P<last>\d+)?)?\s*=\s*(?P<parameters>.+)")
+_LINE = re.compile(r"(?P<first>\d{1,12})(?:\s*(?P<open>-)\s*(?P<last>\d{1,12})?)?\s*=\s*(?P<parameters>.+)")
 
 
 PARAMETERS: dict[str, Callable[[str], object]] = {
