@@ -2,7 +2,7 @@
 
     python scripts/fuzz.py --seconds 600 --seed 1
 
-Each file is one of a few small valid ones, damaged by a seeded generator: bytes changed, pieces cut out, doubled, swapped, zeroed,
+Each file is one of a few small valid ones, damaged by a seeded generator: bytes changed, pieces cut, doubled, swapped, zeroed,
 the end missing. Every run must end by itself with exit code 0 (a result) or 2 (one line on stderr), leave nothing but a finished
 file, and never show a traceback. What fails is kept in --keep with its command.
 """

@@ -74,10 +74,10 @@ def test_files_that_make_no_sense(moving_clip, tmp_path):
     with pytest.raises(vs.Error, match=r"shots: .* cannot be read \(not UTF-8 text\)"):
         sdr_to_hdr(moving_clip(), "bt2408", shots=path)
     path.write_text("6 = strength 0")
-    with pytest.raises(vs.Error, match="shots: line 1 names frame 6; the clip has frames 0 to 5"):
+    with pytest.raises(vs.Error, match="shots: line 1 of the file names frame 6; the clip has"):
         sdr_to_hdr(moving_clip(), "bt2408", shots=path)
     path.write_text("2 = strength 7")
-    with pytest.raises(vs.Error, match="blend: strength is 7.0; give 0 to 1"):
+    with pytest.raises(vs.Error, match=r"blend: strength is 7\.0; give 0 to 1"):
         sdr_to_hdr(moving_clip(), "bt2408", shots=path)
 
 

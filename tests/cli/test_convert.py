@@ -314,5 +314,6 @@ def test_deinterlacing_whole_pictures_is_said(run, video_file, tmp_path, caplog)
 
 
 def test_a_row_that_is_left_out_is_said(run, video_file, tmp_path, caplog):
-    assert run("convert", video_file(codec="mpeg4", name="odd.avi", audio=None, size=(96, 63)), tmp_path / "out.mkv", *QUICK)[0] == 0
+    odd = video_file(codec="mpeg4", name="odd.avi", audio=None, size=(96, 63))
+    assert run("convert", odd, tmp_path / "out.mkv", *QUICK)[0] == 0
     assert "is 96x63; 96x62 of it is converted" in caplog.text
