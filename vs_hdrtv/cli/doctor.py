@@ -91,6 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
         say(json.dumps({"ok": not failed, "checks": [asdict(check) for check in checks]}, indent=2))
     else:
         _table(checks)
+        if not failed:
+            say("Files can be converted. What a - stands before is optional.")
     for check in failed:
         say(f"doctor: {check.name}: {check.found}; {check.advice}", sys.stderr)
     return 2 if failed else 0
