@@ -130,6 +130,7 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def _say_splits(folder: Path) -> None:
+    """Scenes of each split; all of a short film, or of a few, may fall into one."""
     from ..training import dataset, scenes
 
     counts = Counter(entry.split for entry in dataset.read(folder))
@@ -151,7 +152,6 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
         if total != total_before:
             shown.close()
             shown, total_before = Progress(), total
-            shown.resume(done - 1)
         shown.update(done, total)
 
     try:

@@ -22,11 +22,10 @@ WIDTH, HEIGHT = 32, 18
 Signatures = NDArray[np.uint8]
 """(N, HEIGHT, WIDTH) luma."""
 
-CUT = 0.35
-"""Rank correlation with the frame before is lower by this much at a cut, at least; fast motion loses 0.1 to 0.2."""
-
-CUT_OVER_MOTION = 4.0
-"""How many times as different from the frame before as its neighbours are from theirs the first frame of a scene is."""
+CUTS = ((0.35, 4.0), (0.65, 2.0), (0.8, 0.0))
+"""A frame begins a scene where it differs from the frame before (1 - rank correlation) by more than the first number, and by more
+than the second number times as much as its neighbours differ from theirs. Fast motion differs by 0.1 to 0.2, a shaking camera
+by 0.5 time and again; between frames of two scenes it is 0.6 to 1.3."""
 
 ALIKE = 0.7
 """Mean rank correlation above which two films show the same pictures. Two gradings reach 0.9 and more, two films 0.3."""
@@ -135,8 +134,8 @@ def find_scenes(signatures: Signatures) -> list[range]:
     change[0] = 0
     padded = np.pad(change, 2)
     around = np.maximum.reduce([padded[0:-4], padded[1:-3], padded[3:-1], padded[4:]])
-    # Next to a cut to or from flat frames (black), the flat side has no order at all: 1 counts as a cut there.
-    cuts = np.flatnonzero((change > CUT) & ((change > CUT_OVER_MOTION * around) | (change > 0.8)))
+    # To or from flat frames (black), which have no order at all, the difference is 1.
+    cuts = np.flatnonzero(np.logical_or.reduce([(change > least) & (change > times * around) for least, times in CUTS]))
     edges = [0, *(int(cut) for cut in cuts), count]
     return [range(first, last) for first, last in pairwise(edges) if last > first]
 
