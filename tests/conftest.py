@@ -187,3 +187,32 @@ def film_pair(tmp_path):
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def _pdcg():
+    """PDCG with two blocks instead of sixteen: the export of the whole network takes a minute."""
+    import functools
+
+    from vs_hdrtv.networks.pdcg import PDCG
+
+    return functools.partial(PDCG, channels=32, blocks=2)
+
+
+@pytest.fixture(scope="session")
+def _pdcg_card(_pdcg, tmp_path_factory):
+    import torch
+
+    from vs_hdrtv import weights
+
+    torch.manual_seed(4)
+    return weights.write(_pdcg().eval(), "random", tmp_path_factory.mktemp("pdcg"), model="pdcg", licence="MIT")
+
+
+@pytest.fixture
+def pdcg_card(_pdcg, _pdcg_card, monkeypatch):
+    """The card of a small PDCG with seeded random weights, which the registry then makes too."""
+    from vs_hdrtv.networks import registry
+
+    monkeypatch.setitem(registry.NETWORKS, "pdcg", _pdcg)
+    return _pdcg_card

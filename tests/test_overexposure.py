@@ -2,18 +2,15 @@
 
 import numpy as np
 import pytest
-import torch
 import vapoursynth as vs
 
-from vs_hdrtv import feature_map, generate_overexposed, graph, inverse_tone_map, limit, overexposure_mask, to_hdr10, weights
-from vs_hdrtv.networks.pdcg import PDCG
+from vs_hdrtv import feature_map, generate_overexposed, graph, inverse_tone_map, limit, overexposure_mask, to_hdr10
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
+@pytest.fixture
+def model(pdcg_card):
     """The path of a card of PDCG with seeded random weights."""
-    torch.manual_seed(4)
-    return str(weights.write(PDCG().eval(), "random", tmp_path_factory.mktemp("model"), model="pdcg", licence="MIT").path)
+    return str(pdcg_card.path)
 
 
 @pytest.fixture

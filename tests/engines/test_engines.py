@@ -36,12 +36,12 @@ def test_engines_agree(card, size):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 33), (45, 67), (96, 128)])
-def test_engines_agree_on_a_network_of_two_inputs(card_of_two, size):
+def test_engines_agree_on_a_network_of_two_inputs(pdcg_card, size):
     hdr, sdr = frame(*size, 1), frame(*size, 2)
     results = {}
     for name in NAMES:
         engine = engines.create(name, device="cpu")
-        results[name] = engine.download(engine.load(card_of_two)(engine.upload(hdr), engine.upload(sdr)))
+        results[name] = engine.download(engine.load(pdcg_card)(engine.upload(hdr), engine.upload(sdr)))
     outside = np.broadcast_to(sdr.max(axis=1, keepdims=True) <= np.float32(0.95), hdr.shape)
     for result in results.values():
         np.testing.assert_allclose(result, results["torch"], atol=1e-5, rtol=0)
@@ -50,10 +50,10 @@ def test_engines_agree_on_a_network_of_two_inputs(card_of_two, size):
         assert np.abs(results["cpu"] - hdr)[~outside].max() > 1e-2
 
 
-def test_a_graph_names_its_inputs(card_of_two):
+def test_a_graph_names_its_inputs(pdcg_card):
     import onnx
 
-    graph = onnx.load(card_of_two.onnx).graph
+    graph = onnx.load(pdcg_card.onnx).graph
     assert [each.name for each in graph.input] == ["hdr", "sdr"]
     assert [each.name for each in graph.output] == ["hdr_out"]  # two values of one graph must not share a name
 

@@ -54,7 +54,7 @@ def test_unknown_recipe():
 )
 def test_missing_and_misspelt_fields(tmp_path, monkeypatch, old, new, field):
     write(tmp_path, monkeypatch, OWN.replace(old, new))
-    with pytest.raises(InputError, match=rf"must have exactly the fields .*; it differs in .*{field}"):
+    with pytest.raises(InputError, match=rf"must have the fields .*; it differs in .*{field}"):
         recipes.load("own")
 
 

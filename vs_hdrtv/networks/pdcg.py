@@ -73,12 +73,12 @@ class PDCG(nn.Module):
     given alone, or bars around it, change the result everywhere inside the mask.
     """
 
-    def __init__(self, channels: int = 64) -> None:
+    def __init__(self, channels: int = 64, blocks: int = BLOCKS) -> None:
         super().__init__()
         self.down1 = nn.Conv2d(4, channels, 3, stride=2, padding=1)
         self.down2 = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
         self.down3 = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
-        self.blocks = nn.Sequential(*(DynamicContextBlock(channels) for _ in range(BLOCKS)))
+        self.blocks = nn.Sequential(*(DynamicContextBlock(channels) for _ in range(blocks)))
         self.up1, self.up2, self.up3 = Upsampling(channels, channels), Upsampling(channels, channels), Upsampling(channels, 3)
 
     def forward(self, hdr: Tensor, sdr: Tensor) -> Tensor:

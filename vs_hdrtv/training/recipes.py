@@ -24,13 +24,13 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What a training run is made of.
+    """What a training run is made of. What has a default may be left out of a recipe's file.
 
     Attributes:
         model: key of the network's registry.
         after: recipe whose weights this one starts from, empty for none.
         phases: one after another.
-        dropout: of the network's condition.
+        dropout: of the network's condition; None where the network has none.
         bars: share of pairs with black bars.
         look: strength of the random grade on the SDR side (`pairs.make_pair`).
         ictcp: weight of the colour difference in ICtCp beside L1.
@@ -41,16 +41,17 @@ class Recipe:
         seed: of everything random.
         report: steps between two points of the curve.
         checkpoint: steps between two checkpoints.
-        variety: what else varies from pair to pair; a table `[variety]`, which may be left out.
+        variety: what else varies from pair to pair; a table `[variety]`.
+        first_stage: model whose result the network improves where SDR is over-exposed; empty for a network of the first stage.
+        overexposed: smallest share of a pair's pixels that are over-exposed; pairs with less are drawn again.
+        perceptual: weight of the perceptual loss beside L1.
+        adversarial: weight of the patch discriminator's loss beside L1.
     """
 
     model: str
     after: str
     phases: tuple[Phase, ...]
-    dropout: float
     bars: float
-    look: float
-    ictcp: float
     warmup: int
     learning_rate: float
     clip: float
@@ -58,7 +59,14 @@ class Recipe:
     seed: int
     report: int
     checkpoint: int
+    dropout: float | None = None
+    look: float = 1.0
+    ictcp: float = 0.0
     variety: Variety = PLAIN
+    first_stage: str = ""
+    overexposed: float = 0.0
+    perceptual: float = 0.0
+    adversarial: float = 0.0
 
     @property
     def steps(self) -> int:
@@ -86,10 +94,12 @@ def load(name: str) -> Recipe:
         raise InputError(f"train: unknown recipe {name!r}; choose one of {known}")
     values = tomllib.loads(path.read_text(encoding="utf-8"))
     fields = {field.name for field in dataclasses.fields(Recipe) if field.default is dataclasses.MISSING}
+    optional = {field.name for field in dataclasses.fields(Recipe)} - fields - {"variety"}
     varied = values.pop("variety", {})
     kinds = {field.name for field in dataclasses.fields(Variety)}
-    if set(values) != fields or not set(varied) <= kinds:
-        differs = ", ".join(sorted(set(values) ^ fields | set(varied) - kinds))
-        raise InputError(f"train: {path} must have exactly the fields {', '.join(sorted(fields))}; it differs in {differs}")
+    differs = (set(values) - optional) ^ fields | set(varied) - kinds
+    if differs:
+        known = f"{', '.join(sorted(fields))} and may have {', '.join(sorted(optional))}"
+        raise InputError(f"train: {path} must have the fields {known}; it differs in {', '.join(sorted(differs))}")
     values["phases"] = tuple(Phase(**phase) for phase in values["phases"])
     return Recipe(**values, variety=Variety(**varied))

@@ -1,0 +1,181 @@
+"""What a network is trained for: the losses of one step, and the networks that only training needs."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .. import weights
+from ..color.overexposure import overexposure_mask
+from ..errors import InputError
+from ..networks.discriminator import PatchDiscriminator
+from . import losses
+from . import perceptual as perceptual_loss
+from .recipes import Recipe
+
+logger = logging.getLogger(__name__)
+
+
+class Objective(Protocol):
+    """What the trainer asks for.
+
+    Attributes:
+        terms: names of the losses that a step reports, columns of the curve.
+        setup: what beside recipe and data makes the run what it is, for the card; a run goes on only with the same.
+        frozen: networks that help and are not trained.
+    """
+
+    terms: tuple[str, ...]
+    setup: dict[str, str]
+    frozen: tuple[nn.Module, ...]
+
+    def loss(self, network: nn.Module, sdr: Tensor, hdr: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The sum to descend and its terms, of a batch (N, 3, H, W) `sdr` and its master `hdr`."""
+        ...
+
+    def learn(self, rate: float) -> dict[str, Tensor]:
+        """Train what belongs to the objective itself, after the network's own step; its terms."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint has to hold of it."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        ...
+
+
+def create(recipe: Recipe, first_stage: str | None = None, perceptual: str | None = None) -> Objective:
+    """The objective of a recipe.
+
+    Args:
+        recipe: what to train for.
+        first_stage: model that outweighs the recipe's.
+        perceptual: feature network and weights, as `perceptual.load` reads them; None leaves that loss out, which is logged.
+
+    Raises:
+        InputError: an argument that the recipe has no use for, or a model or weights that are not there.
+    """
+    if not recipe.first_stage:
+        if first_stage or perceptual or recipe.perceptual or recipe.adversarial:
+            found = "a first stage, a perceptual and an adversarial loss are for networks of the second stage"
+            raise InputError(f"train: {found}; leave them out, or name the first stage in the recipe")
+        return FeatureMapping(recipe)
+    card = weights.find(first_stage or recipe.first_stage)
+    if card.reads != ("sdr",) or card.writes != "hdr":
+        raise InputError(f"train: first stage {card.name!r} reads {' and '.join(card.reads)}; give one from sdr to hdr")
+    setup = {"first_stage": f"{card.name} (safetensors sha256 {card.safetensors_sha256})"}
+    loss = None
+    if perceptual:
+        loss, setup["perceptual"] = perceptual_loss.load(perceptual)
+    elif recipe.perceptual:
+        setup["perceptual"] = "none: no feature network was given, its weight was 0"
+        logger.warning("train: no --perceptual NETWORK=WEIGHTS; the perceptual loss is left out, and the card will say so")
+    return Overexposure(recipe, weights.load_network(card), loss, setup)
+
+
+class FeatureMapping:
+    """SDR to HDR: L1, and the colour difference beside it where the recipe asks for it."""
+
+    terms: tuple[str, ...] = ("l1",)
+    frozen: tuple[nn.Module, ...] = ()
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.setup: dict[str, str] = {}
+        self._ictcp = recipe.ictcp
+
+    def loss(self, network: nn.Module, sdr: Tensor, hdr: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """See `Objective.loss`."""
+        result = network(sdr)  # (N, 3, H, W)
+        l1 = functional.l1_loss(result, hdr)
+        return l1 + self._ictcp * losses.ictcp_difference(result, hdr) if self._ictcp else l1, {"l1": l1.detach()}
+
+    def learn(self, rate: float) -> dict[str, Tensor]:
+        """Nothing."""
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Nothing."""
+
+
+class Overexposure:
+    """The second stage: L1 inside the mask, perceptual and adversarial. PDCG, section 3.3, formula 4.
+
+    The two latter compare the result with what an ideal generator would give: the master, blended into the first stage's picture
+    by the mask. Outside the mask, where nothing can be learnt, real and generated pictures are thereby alike.
+
+    Args:
+        recipe: weights and rates.
+        first_stage: frozen network from `sdr` to `hdr`.
+        perceptual: the perceptual loss; None leaves it out.
+        setup: says what `first_stage` and `perceptual` are.
+    """
+
+    def __init__(
+        self, recipe: Recipe, first_stage: nn.Module, perceptual: losses.Perceptual | None, setup: dict[str, str]
+    ) -> None:
+        self.setup = setup
+        self.frozen: tuple[nn.Module, ...] = (first_stage,)
+        self._first_stage, self._perceptual, self._recipe = first_stage, perceptual, recipe
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(recipe.seed)
+            self.discriminator = PatchDiscriminator()
+        self._optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=recipe.learning_rate)
+        self._seen: tuple[Tensor, Tensor, Tensor] | None = None
+        own = ("perceptual",) if perceptual is not None else ()
+        self.terms: tuple[str, ...] = ("l1", *own, *(("adversarial", "discriminator") if recipe.adversarial else ()))
+
+    def loss(self, network: nn.Module, sdr: Tensor, hdr: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """See `Objective.loss`."""
+        with torch.no_grad():
+            first = self._first_stage(sdr)  # (N, 3, H, W)
+            mask = overexposure_mask(sdr)  # (N, 1, H, W)
+            ideal = hdr * mask + first * (1 - mask)
+        result = network(first, sdr)  # (N, 3, H, W)
+        terms = {"l1": losses.masked_l1(result, hdr, mask)}
+        total = terms["l1"]
+        if self._perceptual is not None:
+            terms["perceptual"] = self._perceptual(result, ideal)
+            total = total + self._recipe.perceptual * terms["perceptual"]
+        if self._recipe.adversarial:
+            self.discriminator.requires_grad_(False)
+            scores = self.discriminator(torch.cat([result, mask], dim=1))  # (N, 4, H, W) -> (N, 1, h, w)
+            self.discriminator.requires_grad_(True)
+            terms["adversarial"] = losses.generator_loss(scores, mask)
+            total = total + self._recipe.adversarial * terms["adversarial"]
+            self._seen = (result.detach(), ideal, mask)
+        return total, {name: value.detach() for name, value in terms.items()}
+
+    def learn(self, rate: float) -> dict[str, Tensor]:
+        """One step of the discriminator on the pictures of the last `loss`."""
+        if self._seen is None:
+            return {}
+        result, ideal, mask = self._seen
+        self._seen = None
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        real, generated = (self.discriminator(torch.cat([picture, mask], dim=1)) for picture in (ideal, result))
+        loss = losses.discriminator_loss(real, generated, mask)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.discriminator.parameters(), self._recipe.clip)
+        self._optimizer.step()
+        return {"discriminator": loss.detach()}
+
+    def state(self) -> dict[str, Any]:
+        """The discriminator and its optimiser."""
+        return {"discriminator": self.discriminator.state_dict(), "optimizer": self._optimizer.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """See `Objective.restore`."""
+        self.discriminator.load_state_dict(state["discriminator"])
+        self._optimizer.load_state_dict(state["optimizer"])
