@@ -1,9 +1,13 @@
-"""Make a model of a training run: `python scripts/export.py runs/hdcfm --data DATA/hdr_stills`."""
+"""Make a model of a training run: `python scripts/export.py runs/hdcfm --data DATA/hdr_stills`.
+
+Of the second stage: `python scripts/export.py runs/pdcg --name pdcg --recipe pdcg --data DATA/hdr_stills`.
+"""
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import subprocess
 from pathlib import Path
 
@@ -60,7 +64,7 @@ def results(path: Path) -> dict[str, dict[str, str]]:
 
 def main() -> None:
     """Write NAME.safetensors, NAME.onnx and NAME.toml from `RUN/average.safetensors`."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder that training wrote")
     parser.add_argument("--name", default="hdcfm", help="name of the model and of its files (default: %(default)s)")
     parser.add_argument("--recipe", default="hdcfm", help="the recipe that it was trained by (default: %(default)s)")
@@ -72,6 +76,8 @@ def main() -> None:
     recipe = recipes.load(arguments.recipe)
     network = registry.create(recipe.model).eval()
     network.load_state_dict(load_file(arguments.run / "average.safetensors"))
+    notes = arguments.run / "setup.json"
+    setup: dict[str, str] = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else {}
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     card = weights.write(
         network,
@@ -85,9 +91,10 @@ def main() -> None:
             "name": arguments.recipe,
             "seed": recipe.seed,
             "after": described(recipe.after) if recipe.after else "random initialisation",
-            "loss": "L1 on PQ",
+            "loss": recipe.losses(setup),
+            **setup,
             "phases": described(arguments.recipe),
-            "dropout": recipe.dropout,
+            **({} if recipe.dropout is None else {"dropout": recipe.dropout}),
             "steps_done": steps_done(arguments.run),
             "exported_at_commit": commit,
         },

@@ -66,3 +66,20 @@ def test_variety_may_be_left_out_and_is_checked(tmp_path, monkeypatch):
     write(tmp_path, monkeypatch, OWN + "[variety]\npeak = 0.25\n")
     with pytest.raises(InputError, match="it differs in peak"):
         recipes.load("own")
+
+
+def test_losses_in_words():
+    assert recipes.load("hdcfm").losses({}) == "L1 on PQ"
+    assert recipes.load("hdcfm_broad").losses({}) == "L1 on PQ + 1.0 colour difference in ICtCp"
+    pdcg = recipes.load("pdcg")
+    rest = "adversarial (least squares, patch discriminator)"
+    # The paper's weights, formula 4; the perceptual loss counts only where a feature network was given.
+    assert pdcg.losses({"perceptual": "vgg19"}) == f"L1 on PQ over the pixels of the mask + 0.5 perceptual + 0.005 {rest}"
+    assert "+ 0.0 perceptual +" in pdcg.losses({"perceptual": "none: no feature network was given, its weight was 0"})
+
+
+def test_optional_fields_have_the_first_recipes_values(tmp_path, monkeypatch):
+    short = "".join(line + "\n" for line in OWN.splitlines() if not line.startswith(("dropout", "look", "ictcp")))
+    write(tmp_path, monkeypatch, short)
+    recipe = recipes.load("own")
+    assert (recipe.dropout, recipe.look, recipe.ictcp, recipe.first_stage, recipe.adversarial) == (None, 1.0, 0.0, "", 0.0)

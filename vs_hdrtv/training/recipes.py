@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,22 @@ class Recipe:
     def steps(self) -> int:
         """Steps of all phases."""
         return sum(phase.steps for phase in self.phases)
+
+    def losses(self, setup: Mapping[str, str]) -> str:
+        """The losses and their weights in words, for a card.
+
+        Args:
+            setup: of the run (`objectives.Objective.setup`): without a feature network the perceptual loss had no weight.
+        """
+        parts = ["L1 on PQ over the pixels of the mask" if self.first_stage else "L1 on PQ"]
+        perceptual = 0.0 if setup.get("perceptual", "none").startswith("none") else self.perceptual
+        if self.ictcp:
+            parts.append(f"{self.ictcp} colour difference in ICtCp")
+        if self.perceptual:
+            parts.append(f"{perceptual} perceptual")
+        if self.adversarial:
+            parts.append(f"{self.adversarial} adversarial (least squares, patch discriminator)")
+        return " + ".join(parts)
 
     def phase(self, step: int) -> Phase:
         """Phase that `step` falls in; the last one from its end on."""
