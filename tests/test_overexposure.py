@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from vs_hdrtv import feature_map, generate_overexposed, graph, inverse_tone_map, limit, overexposure_mask, to_hdr10
+from vs_hdrtv import (
+    feature_map,
+    filters,
+    generate_overexposed,
+    graph,
+    inverse_tone_map,
+    limit,
+    overexposure_mask,
+    sdr_to_hdr,
+    to_hdr10,
+)
 
 
 @pytest.fixture
@@ -99,6 +109,17 @@ def test_bars_stay_as_they_are(bright_clip, model):
     assert result.tobytes() == expected.tobytes()
     without = planes_of(generate_overexposed(boxed_hdr, boxed, model, engine="cpu"))
     assert np.abs(without - result)[:, :16].min() > 0
+
+
+def test_a_preset_of_two_stages(bright_clip, model, monkeypatch, bytes_of):
+    # None is shipped before its weights are; the chain is there.
+    monkeypatch.setitem(filters.PRESETS, "two", filters.Preset(model="hdcfm", overexposed=model))
+    source = bright_clip(length=2)
+    whole = sdr_to_hdr(source, "two", engine="cpu", letterbox=(4, 4))
+    assert len(graph.plan_of(whole).sources) == 1
+    hdr = feature_map(source, engine="cpu", letterbox=(4, 4))
+    assert bytes_of(whole) == bytes_of(to_hdr10(generate_overexposed(hdr, source, model, letterbox=(4, 4))))
+    assert bytes_of(whole) != bytes_of(to_hdr10(hdr))
 
 
 @pytest.mark.parametrize(

@@ -336,9 +336,10 @@ def to_hlg(clip: vs.VideoNode, *, source_peak: float = stages.MASTER_PEAK, forma
 
 @dataclass(frozen=True)
 class Preset:
-    """What `sdr_to_hdr` chains: a network or a formula, and the cd/m2 that SDR white becomes at most."""
+    """What `sdr_to_hdr` chains: a network, then one for over-exposure, or a formula; the cd/m2 that SDR white becomes at most."""
 
     model: str | None = None
+    overexposed: str | None = None
     method: str | None = None
     peak: float = stages.MASTER_PEAK
 
@@ -465,6 +466,9 @@ def sdr_to_hdr(
                 letterbox=look.letterbox,
                 force=force,
             )
+            if chosen.overexposed is not None:
+                stage = stages.generate_overexposed(_find(chosen.overexposed), look.letterbox)
+                hdr = graph.apply(stage, {"hdr": hdr, "sdr": clip}, engine=device_engine, force=force)
         else:
             hdr = graph.apply(stages.inverse_tone_map(chosen.method or ""), {"sdr": clip}, engine=device_engine, force=force)
         if look.strength not in (0, 1):
