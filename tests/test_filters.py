@@ -192,7 +192,8 @@ def test_untagged_video_is_read_by_its_size_and_said_once(moving_clip, caplog, b
         small = inverse_tone_map(untagged(480), "bt2408")
     assert [record.getMessage() for record in caplog.records] == [
         "inverse_tone_map: clip is not fully tagged; assuming _Matrix=6 (MATRIX_ST170_M), _Transfer=1 (TRANSFER_BT709), "
-        "_Primaries=6 (PRIMARIES_ST170_M); where that is wrong, tag it with core.std.SetFrameProps"
+        "_Primaries=6 (PRIMARIES_ST170_M); where that is wrong, say what it is: matrix=, transfer=, primaries=, range= "
+        "(--matrix ... of convert)"
     ]
     tagged = untagged(480).std.SetFrameProps(_Matrix=6, _Transfer=1, _Primaries=6)
     assert bytes_of(small) == bytes_of(inverse_tone_map(tagged, "bt2408"))
@@ -268,7 +269,7 @@ def test_properties_that_change_on_the_way_are_refused_at_their_frame(moving_cli
             lambda c: inverse_tone_map(inverse_tone_map(c)),
             "inverse_tone_map: clip is hdr, the result of inverse_tone_map",
         ),
-        (lambda c: to_hdr10(None), "to_hdr10: clip is None; give a vapoursynth.VideoNode"),
+        (lambda c: to_hdr10(None), "to_hdr10: clip is (None|a NoneType); give a vapoursynth.VideoNode"),
     ],
 )
 def test_bad_arguments(moving_clip, call, message):

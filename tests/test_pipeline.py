@@ -1,5 +1,8 @@
 """Plans without VapourSynth: windows, offsets at the ends of a scene, each value computed once."""
 
+import gc
+import weakref
+
 import numpy as np
 
 from vs_hdrtv.pipeline import Source, Step, compute, windows
@@ -65,3 +68,33 @@ def test_a_plan_may_read_two_sources():
     assert windows(step) == {first: (0, 0), second: (0, 1)}
     values = {first: 100, second: 200}
     assert compute(step, 3, (0, 9), calls_of(step), lambda source, frame: values[source] + frame) == (103, 203, 204)
+
+
+def test_the_arrays_of_a_frame_are_gone_with_it():
+    # At 2160p they are gigabytes: they must not wait for the garbage collector.
+    source = Source("sdr")
+    stage = Stage(name="double", reads={"sdr": (-1, 0)}, writes="hdr", function=lambda before, now: before + now)
+    alive = []
+
+    class Counted(np.ndarray):
+        pass
+
+    def fetch(node, at):
+        array = np.full((1, 3, 2, 2), float(at)).view(Counted)
+        alive.append(weakref.ref(array))
+        return array
+
+    gc.disable()
+    try:
+        result = compute(Step(stage, {"sdr": source}), 3, (0, 9), {stage: stage.function}, fetch)
+        assert result.max() == 5
+        assert [reference() for reference in alive] == [None, None]
+    finally:
+        gc.enable()
+
+
+def test_sources_come_in_the_order_of_the_inputs():
+    first, second = Source("sdr"), Source("mask")
+    inner = Stage(name="inner", reads={"sdr": (0,)}, writes="hdr", function=lambda x: x)
+    outer = Stage(name="outer", reads={"hdr": (0,), "mask": (0,)}, writes="hdr", function=lambda x, y: x)
+    assert list(windows(Step(outer, {"hdr": Step(inner, {"sdr": first}), "mask": second}))) == [first, second]

@@ -100,16 +100,18 @@ def _adopt(plan: Plan, sources: dict[Source, ClipSource]) -> Step:
         if replaced[source] is source:
             sources[source] = clip
 
-    def visit(node: Source | Step) -> Source | Step:
-        if node not in replaced and isinstance(node, Step):
-            inputs = {signal: visit(value) for signal, value in node.inputs.items()}
-            same = all(inputs[signal] is node.inputs[signal] for signal in inputs)
-            replaced[node] = node if same else Step(node.stage, inputs)
-        return replaced[node]
-
-    step = visit(plan.step)
+    step = _rebuilt(plan.step, replaced)
     assert isinstance(step, Step)
     return step
+
+
+def _rebuilt(node: Source | Step, replaced: dict[Source | Step, Source | Step]) -> Source | Step:
+    """`node` with what it is made of replaced; what stays the same stays the same object."""
+    if node not in replaced and isinstance(node, Step):
+        inputs = {signal: _rebuilt(value, replaced) for signal, value in node.inputs.items()}
+        same = all(inputs[signal] is node.inputs[signal] for signal in inputs)
+        replaced[node] = node if same else Step(node.stage, inputs)
+    return replaced[node]
 
 
 def _call(stage: Stage, engine: Engine) -> Callable[..., Array]:

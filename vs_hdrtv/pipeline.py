@@ -37,16 +37,16 @@ Fetch = Callable[[Source, int], Array]
 def windows(step: Step) -> dict[Source, tuple[int, int]]:
     """Lowest and highest frame offset at which each source of a plan is read, 0 always being inside."""
     found: dict[Source, tuple[int, int]] = {}
-
-    def visit(node: Source | Step, low: int, high: int) -> None:
+    waiting: list[tuple[Source | Step, int, int]] = [(step, 0, 0)]
+    while waiting:
+        node, low, high = waiting.pop()
         if isinstance(node, Source):
             known = found.get(node, (0, 0))
             found[node] = (min(known[0], low), max(known[1], high))
-            return
-        for signal, offsets in node.stage.reads.items():
-            visit(node.inputs[signal], low + min(offsets), high + max(offsets))
-
-    visit(step, 0, 0)
+        else:
+            reads = node.stage.reads.items()
+            inputs = [(node.inputs[signal], low + min(offsets), high + max(offsets)) for signal, offsets in reads]
+            waiting += reversed(inputs)  # the first input's sources come first: the result has their properties
     return found
 
 
@@ -61,20 +61,32 @@ def compute(step: Step, frame: int, scene: tuple[int, int], calls: Calls, fetch:
         calls: what runs each stage of the plan.
         fetch: gives the sources' frames.
     """
-    known: dict[tuple[Source | Step, int], Array] = {}
+    return _Frame(scene, calls, fetch).value(step, frame)
 
-    def value(node: Source | Step, at: int) -> Array:
+
+class _Frame:
+    """The values that one frame is made of, each computed once.
+
+    A class and not functions inside one another: those would hold each other, and with them every array of the frame, until the
+    garbage collector passes by.
+    """
+
+    def __init__(self, scene: tuple[int, int], calls: Calls, fetch: Fetch) -> None:
+        self._scene, self._calls, self._fetch = scene, calls, fetch
+        self._known: dict[tuple[Source | Step, int], Array] = {}
+
+    def value(self, node: Source | Step, at: int) -> Array:
+        """What `node` gives at frame `at`."""
         key = (node, at)
-        if key not in known:
-            known[key] = fetch(node, at) if isinstance(node, Source) else run(node, at)
-        return known[key]
+        if key not in self._known:
+            self._known[key] = self._fetch(node, at) if isinstance(node, Source) else self._run(node, at)
+        return self._known[key]
 
-    def run(node: Step, at: int) -> Array:
+    def _run(self, node: Step, at: int) -> Array:
+        first, last = self._scene
         arrays = [
-            value(node.inputs[signal], min(max(at + offset, scene[0]), scene[1]))
+            self.value(node.inputs[signal], min(max(at + offset, first), last))
             for signal, offsets in node.stage.reads.items()
             for offset in offsets
         ]
-        return calls[node.stage](*arrays)
-
-    return run(step, frame)
+        return self._calls[node.stage](*arrays)
