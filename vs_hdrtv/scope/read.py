@@ -85,12 +85,14 @@ class Video:
         """When each frame is shown, in seconds from the first one; variable frame rates included."""
         with media.open_media(self.path, self.who) as container:
             stream = media.first_video(container, self.who, self.source.track)
-            timing = media.timing(container, stream)
-            found: list[float] = []
-            if timing.variable:
-                container.seek(0)
-                ticks = sorted(packet.pts for packet in container.demux(stream) if packet.size and packet.pts is not None)
-                found = [float(media.seconds(tick - ticks[0], stream.time_base)) for tick in ticks]
+            timing, base = media.timing(container, stream), stream.time_base
+        found: list[float] = []
+        if timing.variable:
+            # Opened again: not every file can be sought in.
+            with media.open_media(self.path, self.who) as container:
+                packets = container.demux(container.streams[self.source.track])
+                ticks = sorted(packet.pts for packet in packets if packet.size and packet.pts is not None)
+            found = [float(media.seconds(tick - ticks[0], base)) for tick in ticks]
         if len(found) == self.frames:
             return found
         rate = timing.average or self.clip.fps or 25
