@@ -40,7 +40,7 @@ def test_any_value_of_any_argument_is_taken_or_is_one_line(sdr, name):
         ({"threads": True}, "sdr_to_hdr: threads is True; give a whole number or None"),
         ({"preset": None}, "sdr_to_hdr: preset is a NoneType; give text"),
         ({"ceiling": 203, "ceiling_areas": [1, 2]}, r"sdr_to_hdr: ceiling_areas is \[1, 2\]; give a list, each a list of whole"),
-        ({"letterbox": 140}, "sdr_to_hdr: letterbox is 140; give a vs_hdrtv.letterbox.Letterbox or a list of whole numbers or text"),
+        ({"letterbox": 140}, "sdr_to_hdr: letterbox is 140; give a vs_hdrtv.letterbox.Letterbox or a list of whole numbers"),
         ({"matrix": float("nan")}, "sdr_to_hdr: matrix is nan; give text or a whole number or None"),
     ],
 )

@@ -83,5 +83,5 @@ def test_files_that_make_no_sense(moving_clip, tmp_path):
 
 @pytest.mark.parametrize("frames", ["9" * 5000, "0-" + "9" * 5000])
 def test_a_number_of_thousands_of_digits_is_no_frame(frames):
-    with pytest.raises(InputError, match="line 1: '.*' cannot be read"):  # int() itself refuses 4300 digits and more
+    with pytest.raises(InputError, match=r"line 1: '.*' cannot be read"):  # int() itself refuses 4300 digits and more
         shots.parse(f"{frames} = strength 0.5")
