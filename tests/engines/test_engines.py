@@ -47,7 +47,7 @@ def test_engines_agree_on_a_network_of_two_inputs(pdcg_card, size):
         np.testing.assert_allclose(result, results["torch"], atol=1e-5, rtol=0)
         assert result[outside].tobytes() == hdr[outside].tobytes()
     if size == (96, 128):
-        assert np.abs(results["cpu"] - hdr)[~outside].max() > 1e-2
+        assert np.abs(results["cpu"] - hdr)[~outside].max() > 1e-3
 
 
 def test_a_graph_names_its_inputs(pdcg_card):
