@@ -80,9 +80,9 @@ def of_onnxruntime(card: weights.ModelCard, noise: np.ndarray, threads: int) -> 
 
 def of_filter(card: weights.ModelCard, noise: np.ndarray, frames: int, threads: int) -> Run:
     """The whole filter: RGBS in, HDR10 out."""
-    from vs_hdrtv import filters
+    from vs_hdrtv import sdr_to_hdr
 
-    return of_clip(filters.sdr_to_hdr(clip_of(noise, frames), model=str(card.path), engine="cpu", threads=threads))
+    return of_clip(sdr_to_hdr(clip_of(noise, frames), model=str(card.path), engine="cpu", threads=threads))
 
 
 def measure(card: weights.ModelCard, size: str, frames: int, threads: int, chosen: list[str]) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from vs_hdrtv import filters
+import vs_hdrtv
+from vs_hdrtv import filters, presets
 
 WRONG = (None, "x", b"x", 1.5, [], [None], {}, object(), np.array([1.5]), 1j, vs.core)
 
@@ -16,9 +17,9 @@ def sdr(moving_clip):
     return moving_clip(length=2)
 
 
-@pytest.mark.parametrize("name", [name for name in filters.__all__ if name != "PRESETS"])
+@pytest.mark.parametrize("name", [*filters.__all__, "sdr_to_hdr"])
 def test_any_value_of_any_argument_is_taken_or_is_one_line(sdr, name):
-    function = getattr(filters, name)
+    function = getattr(vs_hdrtv, name)
     names = list(inspect.signature(function).parameters)
     tried = 0
     for argument in names:
@@ -46,7 +47,7 @@ def test_any_value_of_any_argument_is_taken_or_is_one_line(sdr, name):
 )
 def test_the_line_names_argument_value_and_type(sdr, options, message):
     with pytest.raises(vs.Error, match=f"^{message}"):
-        filters.sdr_to_hdr(sdr, **({"preset": "bt2408"} | options))
+        presets.sdr_to_hdr(sdr, **({"preset": "bt2408"} | options))
 
 
 def test_numpys_values_are_pythons(sdr, bytes_of):
@@ -57,4 +58,4 @@ def test_numpys_values_are_pythons(sdr, bytes_of):
         "ceiling_areas": np.array([[1, 2, 30, 20]]),
         "letterbox": np.array([4, 4, 0, 0]),
     }
-    assert bytes_of(filters.sdr_to_hdr(sdr, "bt2408", **numpys)) == bytes_of(filters.sdr_to_hdr(sdr, "bt2408", **plain))
+    assert bytes_of(presets.sdr_to_hdr(sdr, "bt2408", **numpys)) == bytes_of(presets.sdr_to_hdr(sdr, "bt2408", **plain))

@@ -6,12 +6,12 @@ import vapoursynth as vs
 
 from vs_hdrtv import (
     feature_map,
-    filters,
     generate_overexposed,
     graph,
     inverse_tone_map,
     limit,
     overexposure_mask,
+    presets,
     sdr_to_hdr,
     to_hdr10,
 )
@@ -113,7 +113,7 @@ def test_bars_stay_as_they_are(bright_clip, model):
 
 def test_a_preset_of_two_stages(bright_clip, model, monkeypatch, bytes_of):
     # None is shipped before its weights are; the chain is there.
-    monkeypatch.setitem(filters.PRESETS, "two", filters.Preset(model="hdcfm", overexposed=model))
+    monkeypatch.setitem(presets.PRESETS, "two", presets.Preset(model="hdcfm", overexposed=model))
     source = bright_clip(length=2)
     whole = sdr_to_hdr(source, "two", engine="cpu", letterbox=(4, 4))
     assert len(graph.plan_of(whole).sources) == 1

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
         light_level,
         limit,
         overexposure_mask,
-        sdr_to_hdr,
         to_hdr10,
         to_hlg,
     )
+    from .presets import sdr_to_hdr
 
 __version__ = "0.1.0"
 
@@ -42,6 +42,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "sdr_to_hdr":
+        from . import presets
+
+        return presets.sdr_to_hdr
     if name in __all__:
         from . import filters
 

@@ -203,15 +203,15 @@ def test_list_of_commands_needs_no_heavy_package():
 
 
 FAILING = """
-import time, vapoursynth as vs, vs_hdrtv.filters as filters
-real = filters.sdr_to_hdr
+import time, vapoursynth as vs, vs_hdrtv.presets as presets
+real = presets.sdr_to_hdr
 def slow_or_failing(clip, *args, **kwargs):
     hdr = real(clip, *args, **kwargs)
     def step(n, f):
         {step}
         return f
     return hdr.std.ModifyFrame(hdr, step)
-filters.sdr_to_hdr = slow_or_failing
+presets.sdr_to_hdr = slow_or_failing
 """
 
 

@@ -21,15 +21,15 @@ QUICK = ("--preset", "bt2408", "--speed", "ultrafast")
 SLOW = """
 import time, vs_hdrtv.output.segments as segments
 segments.SEGMENT_FRAMES = 6
-import vs_hdrtv.filters as filters
-real = filters.sdr_to_hdr
+import vs_hdrtv.presets as presets
+real = presets.sdr_to_hdr
 def slow(clip, *args, **kwargs):
     hdr = real(clip, *args, **kwargs)
     def step(n, f):
         time.sleep(0.05)
         return f
     return hdr.std.ModifyFrame(hdr, step)
-filters.sdr_to_hdr = slow
+presets.sdr_to_hdr = slow
 """
 
 
@@ -231,7 +231,7 @@ def test_dynamic_metadata(run, video_file, tmp_path, caplog, dynamic, names, dol
 def test_help_names_every_option_of_the_filters_that_is_handed_on():
     import inspect
 
-    from vs_hdrtv.filters import sdr_to_hdr
+    from vs_hdrtv.presets import sdr_to_hdr
 
     options = {option.name for option in (*convert.CONVERSION, *convert.LOOK, *convert.TAGS)}
     known = set(inspect.signature(sdr_to_hdr).parameters)

@@ -9,9 +9,9 @@ import vapoursynth as vs
 
 from vs_hdrtv import media, output
 from vs_hdrtv.errors import InputError
-from vs_hdrtv.filters import sdr_to_hdr
 from vs_hdrtv.output.encoders import ENCODERS, Look
 from vs_hdrtv.output.pictures import to_av
+from vs_hdrtv.presets import sdr_to_hdr
 
 HERE = [name for name, encoder in ENCODERS.items() if encoder.device is None]
 COMBINATIONS = [(name, suffix, packing) for name in HERE for suffix in ENCODERS[name].tags for packing in ENCODERS[name].formats]

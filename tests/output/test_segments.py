@@ -12,12 +12,12 @@ import vapoursynth as vs
 
 from vs_hdrtv import output
 from vs_hdrtv.errors import InputError
-from vs_hdrtv.filters import sdr_to_hdr
 from vs_hdrtv.light import light_level
 from vs_hdrtv.media import seconds
 from vs_hdrtv.output.job import Unfinished
 from vs_hdrtv.output.pictures import Facts
 from vs_hdrtv.output.segments import Grid, Packet, Segment, _headers
+from vs_hdrtv.presets import sdr_to_hdr
 
 QUICK = {"x265": "ultrafast", "svt-av1": "13"}
 FILES = [("x265", ".mp4"), ("x265", ".mkv"), ("svt-av1", ".webm"), ("prores", ".mov"), ("ffv1", ".mkv")]

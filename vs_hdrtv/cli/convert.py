@@ -39,7 +39,7 @@ _DOLBY_SDR = 2
 
 @dataclass(frozen=True)
 class Option:
-    """An argument of `filters.sdr_to_hdr` that the command line takes by the same name, and hands on where it is given.
+    """An argument of `presets.sdr_to_hdr` that the command line takes by the same name, and hands on where it is given.
 
     Attributes:
         name: the argument, `--reference-white` being `reference_white`.
@@ -238,7 +238,7 @@ def _job(
 ) -> dict[str, Any]:
     """All that decides the pixels: an unfinished conversion goes on only with the same."""
     from .. import weights
-    from ..filters import PRESETS
+    from ..presets import PRESETS
 
     there = arguments.input.stat()
     network = PRESETS[arguments.preset or "fast"].model if arguments.model is None else arguments.model
@@ -276,7 +276,7 @@ def _given(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _convert(clip: vs.VideoNode, options: dict[str, Any]) -> vs.VideoNode:
-    from ..filters import sdr_to_hdr
+    from ..presets import sdr_to_hdr
 
     return sdr_to_hdr(clip, **options)
 
