@@ -111,6 +111,7 @@ def test_tags_that_outweigh_those_of_the_file(run, video_file, tmp_path, caplog)
     assert "assuming _Matrix=6" in caplog.text
     caplog.clear()
     said = [word for tag in ("matrix", "transfer", "primaries") for word in (f"--{tag}", "709")]
+    said += ["--range", "limited"]
     assert run("convert", source, tmp_path / "told.mkv", *QUICK, *said)[0] == 0
     assert "assuming" not in caplog.text
     code, _, err = run("convert", source, tmp_path / "no.mkv", *QUICK, "--matrix", "601")
@@ -236,8 +237,8 @@ def test_help_names_every_option_of_the_filters_that_is_handed_on():
     options = {option.name for option in (*convert.CONVERSION, *convert.LOOK, *convert.TAGS)}
     known = set(inspect.signature(sdr_to_hdr).parameters)
     assert options <= known
-    # Left to Python: a clip, and what is chosen by --letterbox, --format, or has no one-word form.
-    assert known - options == {"clip", "letterbox", "format", "precision", "threads", "ceiling_areas"}
+    # Left to Python: the clip, and what --letterbox and --format choose.
+    assert known - options == {"clip", "letterbox", "format"}
 
 
 def test_a_ceiling_holds_in_its_areas_alone(run, video_file, tmp_path):
