@@ -324,9 +324,21 @@ def test_durations_are_written_like_a_clock():
 def test_an_answer_that_cannot_be_written_is_one_line(video_file):
     root = str(Path(vs_hdrtv.__file__).parents[1])
     command = [sys.executable, "-m", "vs_hdrtv.cli", "info", str(video_file())]
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=root)
-    assert (done.returncode, done.stderr) == (2, "info: No space left on device\n")
+    for unbuffered in ("", "1"):  # with a buffer Python would try once more when it ends
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=root, env=environment
+            )
+        assert (done.returncode, done.stderr) == (2, "info: No space left on device\n")
+
+
+def test_a_reader_that_has_enough_ends_it_quietly(video_file):
+    root = str(Path(vs_hdrtv.__file__).parents[1])
+    command = f"{sys.executable} -m vs_hdrtv.cli info --json {video_file()} | head -c 1; echo"
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, cwd=root, env=environment)
+    assert (done.stdout, done.stderr) == ("{\n", "")
 
 
 def test_closed_streams_do_not_end_in_the_files(video_file, tmp_path):

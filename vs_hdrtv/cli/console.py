@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -18,8 +19,12 @@ def say(text: str, stream: TextIO | None = None) -> None:
         stream.write(f"{text}\n")
         stream.flush()
     except OSError:
-        if stream is not sys.stderr:
-            raise
+        if stream is sys.stderr:
+            return
+        # What is left in the buffer would be tried again when Python ends, with its own words and its own exit code.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise
 
 
 def open_standard_streams() -> None:
