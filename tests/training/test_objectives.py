@@ -3,8 +3,6 @@
 import dataclasses
 import json
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -14,6 +12,8 @@ from vs_hdrtv.color.overexposure import overexposure_mask
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.networks.pdcg import PDCG
 from vs_hdrtv.training import losses, objectives, recipes, trainer
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 # DataLoader forks its worker; torch's own threads are idle at that moment.
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -61,25 +61,6 @@ def objective(recipe=RECIPE, setup=None):
     torch.manual_seed(9)
     perceptual = losses.Perceptual(nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU()))
     return objectives.Overexposure(recipe, FirstStage(), perceptual, setup or {"first_stage": "one"})
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """The networks are too small for two, and sums change with their number."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("stills")
-    rng = np.random.default_rng(0)
-    for name in ("dancing_hall_1k", "leafy_knoll_2k"):  # both in the train split
-        small = np.exp(rng.normal(0, 2, (6, 6, 3))).astype(np.float32)
-        cv2.imwrite(str(folder / f"{name}.hdr"), cv2.resize(small, (64, 64)))
-    return folder
 
 
 def batch():

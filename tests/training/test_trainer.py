@@ -1,7 +1,6 @@
 import csv
 import dataclasses
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -9,8 +8,11 @@ from torch import nn
 
 from vs_hdrtv.training import recipes, trainer
 
-# DataLoader forks its worker; torch's own threads are idle at that moment.
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    # DataLoader forks its worker; torch's own threads are idle at that moment.
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
 
 RECIPE = recipes.Recipe(
     model="tiny",
@@ -48,25 +50,6 @@ class Tiny(nn.Module):
 def network(stop=None):
     torch.manual_seed(0)
     return Tiny(stop)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """The network is too small for two, and sums change with their number."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("stills")
-    rng = np.random.default_rng(0)
-    for name in ("dancing_hall_1k", "leafy_knoll_2k"):  # both in the train split
-        small = np.exp(rng.normal(0, 1, (6, 6, 3))).astype(np.float32)
-        cv2.imwrite(str(folder / f"{name}.hdr"), cv2.resize(small, (64, 64)))
-    return folder
 
 
 def curve(folder):
