@@ -13,10 +13,11 @@ from vs_hdrtv.errors import InputError
 from vs_hdrtv.networks.pdcg import PDCG
 from vs_hdrtv.training import losses, objectives, recipes, trainer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-# DataLoader forks its worker; torch's own threads are idle at that moment.
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    # DataLoader forks its worker; torch's own threads are idle at that moment.
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
 
 RECIPE = recipes.Recipe(
     model="pdcg",
