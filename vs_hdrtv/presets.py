@@ -13,7 +13,7 @@ from . import engines, graph, shots, stages
 from .arguments import Bars, Tag, one_line_errors, read_areas, read_letterbox, retag
 from .color.transfer import PQ_PEAK, REFERENCE_WHITE
 from .errors import InputError
-from .filters import blend, feature_map, find_model, grade, to_hdr10, to_hlg
+from .filters import blend, find_model, grade, to_hdr10, to_hlg
 from .letterbox import Letterbox
 
 
@@ -139,21 +139,13 @@ def sdr_to_hdr(
         if look.strength == 0:
             chosen, network = PRESETS["bt2408"], None
         if network is not None:
-            hdr = feature_map(
-                clip,
-                network,
-                engine=engine,
-                device=device,
-                precision=precision,
-                threads=threads,
-                letterbox=look.letterbox,
-                force=force,
-            )
-            if chosen.overexposed is not None:
-                stage = stages.generate_overexposed(find_model(chosen.overexposed), look.letterbox)
-                hdr = graph.apply(stage, {"hdr": hdr, "sdr": clip}, engine=device_engine, force=force)
+            mapping = stages.feature_map(find_model(network), look.letterbox)
         else:
-            hdr = graph.apply(stages.inverse_tone_map(chosen.method or ""), {"sdr": clip}, engine=device_engine, force=force)
+            mapping = stages.inverse_tone_map(chosen.method or "")
+        hdr = graph.apply(mapping, {"sdr": clip}, engine=device_engine, force=force)
+        if chosen.overexposed is not None:
+            stage = stages.generate_overexposed(find_model(chosen.overexposed), look.letterbox)
+            hdr = graph.apply(stage, {"hdr": hdr, "sdr": clip}, engine=device_engine, force=force)
         if look.strength not in (0, 1):
             hdr = blend(hdr, clip, look.strength, force=force)
         grading = (look.reference_white, look.highlight_gain, look.saturation)

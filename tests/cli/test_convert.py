@@ -318,3 +318,16 @@ def test_a_row_that_is_left_out_is_said(run, video_file, tmp_path, caplog):
     odd = video_file(codec="mpeg4", name="odd.avi", audio=None, size=(96, 63))
     assert run("convert", odd, tmp_path / "out.mkv", *QUICK)[0] == 0
     assert "is 96x63; 96x62 of it is converted" in caplog.text
+
+
+def test_the_networks_of_shots_are_part_of_the_job(tmp_path):
+    import argparse
+
+    from vs_hdrtv import weights
+
+    shots = tmp_path / "film.shots"
+    shots.write_text("0-3 = preset fast\n")
+    checksum = weights.find("hdcfm").safetensors_sha256
+    for preset, path, expected in (("bt2408", None, []), ("bt2408", shots, [checksum]), (None, None, [checksum])):
+        assert convert._weights(argparse.Namespace(preset=preset, model=None, shots=path)) == expected
+    assert convert._weights(argparse.Namespace(preset="bt2408", model="hdcfm", shots=None)) == [checksum]

@@ -237,11 +237,7 @@ def _job(
     arguments: argparse.Namespace, options: dict[str, Any], bars: Letterbox | None, source: media.Source, cut: tuple[int, int]
 ) -> dict[str, Any]:
     """All that decides the pixels: an unfinished conversion goes on only with the same."""
-    from .. import weights
-    from ..presets import PRESETS
-
     there = arguments.input.stat()
-    network = PRESETS[arguments.preset or "fast"].model if arguments.model is None else arguments.model
     shots = {"shots": hashlib.sha256(arguments.shots.read_bytes()).hexdigest()} if arguments.shots is not None else {}
     engine = _engine(arguments)
     return {
@@ -258,8 +254,20 @@ def _job(
         },
         "arguments": options | shots | {"letterbox": str(bars or "none")},
         "engine": f"{engine.name} {engine.device}, {engine.threads} threads",
-        "weights": weights.find(network).safetensors_sha256 if network is not None else None,
+        "weights": _weights(arguments),
     }
+
+
+def _weights(arguments: argparse.Namespace) -> list[str]:
+    """Checksums of the networks that the arguments and the shots name."""
+    from .. import shots, weights
+    from ..presets import PRESETS
+
+    names = [arguments.preset or "fast"] if arguments.model is None else []
+    for shot in shots.read(arguments.shots) if arguments.shots is not None else []:
+        names += [str(shot.parameters["preset"])] if "preset" in shot.parameters else []
+    models = {arguments.model} | {model for name in names for model in (PRESETS[name].model, PRESETS[name].overexposed)}
+    return sorted(weights.find(model).safetensors_sha256 for model in models if model is not None)
 
 
 def _engine(arguments: argparse.Namespace) -> engines.Engine:
