@@ -191,3 +191,36 @@ def test_compression_is_seeded_and_takes_part():
 def test_shares_out_of_range_are_refused(share):
     with pytest.raises(InputError, match=f"variety: peaks is {share}; give a share"):
         pairs.Variety(peaks=share)
+
+
+def light_of(seed, size=48):
+    return np.moveaxis(scene(seed, size), -1, 0).astype(np.float64)
+
+
+def test_rendition_that_keeps_nothing_is_the_scene():
+    light = convert(light_of(5), "bt709", "bt2020")
+    np.testing.assert_allclose(pairs.rendition(light, operators.reinhard(light_of(5), np.random.default_rng(0)), 0.0), light)
+
+
+def test_rendition_keeps_the_grade_in_shadows_and_the_scene_in_highlights():
+    light = light_of(6)
+    wide = np.asarray(convert(light, "bt709", "bt2020"))
+    shown = np.clip((light / light.max()) ** 1.4, 0, 1)  # a grade of more contrast
+    found = pairs.rendition(wide, shown, 1.0)
+    signal = bt1886_inverse_eotf(shown).max(axis=0, keepdims=True)
+    dark, clipped = signal < pairs.HIGHLIGHTS[0], signal >= 1
+    graded = convert(shown, "bt709", "bt2020")
+    ratio = (luminance(found, "bt2020") / luminance(graded, "bt2020"))[dark]
+    np.testing.assert_allclose(ratio, ratio[0])  # the grade, at one level
+    chosen = np.broadcast_to(clipped, found.shape)
+    assert chosen.any()
+    np.testing.assert_allclose(found[chosen], wide[chosen])
+
+
+def test_renditions_and_local_operators_take_part():
+    some = [make(seed, variety=pairs.Variety(renditions=1.0)) for seed in range(4)]
+    plain = [make(seed) for seed in range(4)]
+    for one, other in zip(some, plain, strict=True):
+        np.testing.assert_array_equal(one.sdr, other.sdr)
+        assert not np.array_equal(one.hdr, other.hdr)
+    assert {make(seed, variety=pairs.Variety(local=1.0)).operator for seed in range(4)} == {"local_tone_map"}

@@ -27,6 +27,12 @@ GAMUT_EXPANSION = 0.6
 CLIPPED = 0.98
 """SDR signal from which a pixel counts as clipped when levels are matched."""
 
+KEPT = (0.2, 0.9)
+"""How much of the SDR version's grade a rendition keeps below the highlights (geometric mean with scene light)."""
+
+HIGHLIGHTS = (0.4, 1.0)
+"""SDR signal between which a rendition passes over from the grade to scene light."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -48,6 +54,8 @@ class Variety:
         perspective: the view of a panorama is that of a camera in it (`camera`), not a flat crop.
         video: the picture is a frame of an HDR clip, where the data have any.
         films: the pair comes from a data set of one's own films, where the data have one beside stills.
+        renditions: the master keeps part of the grade that the SDR version has (`rendition`).
+        local: the operator is `operators.local_tone_map`, beside its turn among the others.
     """
 
     peaks: float = 0.0
@@ -56,6 +64,8 @@ class Variety:
     perspective: float = 0.0
     video: float = 0.0
     films: float = 0.0
+    renditions: float = 0.0
+    local: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the shares.
@@ -92,10 +102,12 @@ def make_pair(
     Raises:
         InputError: the view is black.
     """
-    name = operator or str(rng.choice(operators.TRAINED))
+    name = operator or random_operator(rng, variety)
     exposed = expose(np.moveaxis(view, -1, 0).astype(np.float64), rng, primaries)
     hdr_light, sdr_light = gamuts(exposed, primaries, rng, variety)
     shown = _grade(operators.OPERATORS[name](sdr_light, rng), rng, look)
+    if variety.renditions and rng.random() < variety.renditions:
+        hdr_light = rendition(hdr_light, shown, rng.uniform(*KEPT))
     sdr = deliver(np.asarray(bt1886_inverse_eotf(shown))[None], rng, variety)[0]
     hdr = master(hdr_light, sdr, peak=random_peak(rng, variety), primaries="bt2020")
     return Pair(sdr.astype(np.float32), hdr.astype(np.float32), name)
@@ -122,15 +134,18 @@ def make_frames(
     Returns:
         `sdr` and `hdr`, (N, 3, H, W), and the operator's name.
     """
-    name = operator or str(rng.choice(operators.TRAINED))
+    name = operator or random_operator(rng, variety)
     hdr_light, sdr_light = gamuts(light, primaries, rng, variety)
     seed = int(rng.integers(2**63))
 
     def show(frame: NDArray[np.float64]) -> NDArray[np.float64]:
         same = np.random.default_rng(seed)
-        return np.asarray(bt1886_inverse_eotf(_grade(operators.OPERATORS[name](frame, same), same, look)))
+        return _grade(operators.OPERATORS[name](frame, same), same, look)
 
-    sdr = deliver(np.stack([show(frame) for frame in sdr_light]), rng, variety)
+    shown = np.stack([show(frame) for frame in sdr_light])
+    if variety.renditions and rng.random() < variety.renditions:
+        hdr_light = rendition(hdr_light, shown, rng.uniform(*KEPT))
+    sdr = deliver(np.asarray(bt1886_inverse_eotf(shown)), rng, variety)
     return sdr, master(hdr_light, sdr, peak=random_peak(rng, variety), primaries="bt2020"), name
 
 
@@ -152,6 +167,39 @@ def gamuts(
         if primaries == "bt709":
             return wide, light
     return wide, np.maximum(convert(wide, "bt2020", "bt709"), 0)
+
+
+def random_operator(rng: np.random.Generator, variety: Variety) -> str:
+    """One of the operators that training may see."""
+    if variety.local and rng.random() < variety.local:
+        return operators.local_tone_map.__name__
+    return str(rng.choice(operators.TRAINED))
+
+
+def rendition(light: NDArray[np.float64], shown: NDArray[np.float64], kept: float) -> NDArray[np.float64]:
+    """Light of a master that keeps part of its SDR version's grade and has the scene's highlights.
+
+    A colourist grades HDR and SDR alike below the highlights, and so do cameras that write a gain map: scene light alone as
+    target would teach that every contrast and every tint in SDR is to be undone.
+
+    Args:
+        light: (..., 3, H, W) scene light, BT.2020.
+        shown: (..., 3, H, W) SDR light, BT.709, [0, 1].
+        kept: share of the grade, [0, 1]; 0 gives scene light.
+
+    Returns:
+        (..., 3, H, W), BT.2020, at the level of `light`.
+    """
+    graded = np.asarray(convert(shown, "bt709", "bt2020"))
+    scene, grade = (np.maximum(luminance(each, "bt2020"), 1e-9) for each in (light, graded))  # (..., 1, H, W)
+    signal = np.asarray(bt1886_inverse_eotf(shown)).max(axis=-3, keepdims=True)
+    usable = (signal < CLIPPED) & (signal > 0.05)
+    level = float(np.exp(np.median(np.log(scene[usable] / grade[usable])))) if usable.any() else 1.0
+    low, high = HIGHLIGHTS
+    t = np.clip((signal - low) / (high - low), 0, 1)
+    share = kept * (1 - t * t * (3 - 2 * t))
+    color = (1 - share) * (light / scene) + share * (graded / grade)
+    return np.asarray(color * scene ** (1 - share) * (grade * level) ** share)
 
 
 def random_peak(rng: np.random.Generator, variety: Variety) -> float:
