@@ -43,6 +43,60 @@ def test_full_size_map_of_128_channels_is_never_built(size):
     assert not [s for s in seen.shapes if len(s) == 4 and s[1] >= 128 and s[2] * s[3] > (height * width) // 16]
 
 
+# Rows of the paper's ablation, and their parameters by hand. M0: three 1x1 convolutions, five of the condition with norms, one
+# head, and global modulation of 64, 64 and 3 channels. Then five DDFs, five context blocks; local modulation for global (the same
+# number); the other head and local modulation of 64 and 64 channels beside the global one.
+M0 = (3 * 64 + 64 + 64 * 64 + 64 + 64 * 3 + 3) + 28_032 + (128 * 6 + 6) + 2 * 7 * (64 + 64 + 3)
+M1 = M0 + 5 * 8853
+M2 = M1 + 5 * 3720
+M4 = M2 + (128 * 6 + 6) + 2 * 7 * (64 + 64)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parameters"),
+    [
+        ({"transformation": False, "context": False, "modulation": "global"}, M0),
+        ({"context": False, "modulation": "global"}, M1),
+        ({"modulation": "global"}, M2),
+        ({"modulation": "local"}, M2),
+        ({"modulation": "hierarchical"}, M4),
+    ],
+)
+def test_parts_that_are_left_out_leave_no_parameters(arguments, parameters):
+    assert M4 == 100_682
+    network = HDCFM(**arguments)
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+    network(torch.rand(1, 3, 33, 40)).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())  # nothing is there that is not used
+
+
+@pytest.mark.parametrize(
+    ("arguments", "depends"),
+    [
+        ({"transformation": False, "context": False, "modulation": "global"}, False),
+        ({"transformation": False, "context": True, "modulation": "global"}, False),
+        ({"transformation": False, "context": False, "modulation": "local"}, True),
+        ({"transformation": True, "context": False, "modulation": "global"}, True),
+    ],
+)
+def test_what_a_pixel_becomes_depends_on_its_place(arguments, depends):
+    # Two colours in random places: a map from colour to colour gives two again; neighbours and local conditions give more.
+    torch.manual_seed(0)
+    network = HDCFM(**arguments).double().eval()
+    for parameter in network.parameters():
+        parameter.data.mul_(1.5)
+    place = torch.rand(64, 64) < torch.linspace(0, 1, 64)
+    sdr = torch.where(place, 0.8, 0.2).expand(1, 3, 64, 64).double()
+    result = network(sdr)[0].detach()
+    spread = max(float(result[:, each].std(dim=1).max()) for each in (place, ~place))
+    assert (spread > 1e-6) == depends
+
+
+def test_unknown_modulation():
+    with pytest.raises(InputError, match="hdcfm: unknown modulation 'both'; choose one of global, local, hierarchical"):
+        HDCFM(modulation="both")
+
+
 def test_registry():
     assert isinstance(registry.create("hdcfm"), HDCFM)
     with pytest.raises(InputError, match="networks: unknown network 'x'; choose one of"):

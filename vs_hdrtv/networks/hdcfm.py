@@ -1,14 +1,19 @@
 """HDCFM: hierarchical dynamic context feature mapping (He et al., ACM Multimedia 2022), SDR frame to HDR frame.
 
-Published structure, 100,682 parameters. What the paper leaves open is decided in the model card.
+Published structure, 100,682 parameters. What the paper leaves open is decided in the model card. The arguments
+`transformation`, `context` and `modulation` take parts out of it: the rows of the paper's ablation (`scripts/ablation.py`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..errors import InputError
 from .blocks import ContextBlock, DecoupledDynamicFilter, global_average, scaled_conv1x1
 
 CONDITIONS = 6
@@ -16,33 +21,47 @@ CONDITIONS = 6
 
 
 class HierarchicalModulationEstimation(nn.Module):
-    """HME: the frame's global vector and local map of conditions (section 3.2.3)."""
+    """HME: the frame's global vector and local map of conditions (section 3.2.3).
+
+    Args:
+        dropout: share of the features that training leaves out.
+        wants_vector: False where nothing reads the global vector, which is then None.
+        wants_map: the same for the local map.
+    """
 
     CHANNELS = (3, 16, 32, 64, 128, 128)
 
-    def __init__(self, dropout: float) -> None:
+    def __init__(self, dropout: float, wants_vector: bool = True, wants_map: bool = True) -> None:
         super().__init__()
         blocks = len(self.CHANNELS) - 1
         self.convs = nn.ModuleList(nn.Conv2d(self.CHANNELS[i], self.CHANNELS[i + 1], 1) for i in range(blocks))
         self.norms = nn.ModuleList(nn.InstanceNorm2d(c, affine=True) for c in self.CHANNELS[1:-1])
         self.pool = nn.AvgPool2d(3, stride=2, padding=1)
         self.dropout = nn.Dropout(dropout)
-        self.global_vector = nn.Conv2d(self.CHANNELS[-1], CONDITIONS, 1)
-        self.local_map = nn.Conv2d(self.CHANNELS[-1], CONDITIONS, 1)
+        self.global_vector = nn.Conv2d(self.CHANNELS[-1], CONDITIONS, 1) if wants_vector else None
+        self.local_map = nn.Conv2d(self.CHANNELS[-1], CONDITIONS, 1) if wants_map else None
 
-    def forward(self, sdr: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, sdr: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """(N, 3, H, W) -> the global vector (N, 6) and the local map (N, 6, H, W)."""
         x = sdr
         for index, conv in enumerate(self.convs):
             x = functional.leaky_relu(self.pool(conv(x)), 0.2)  # half the size, rounded up
             if index < len(self.norms):
                 x = self.norms[index](x)
-        vector = global_average(self.global_vector(self.dropout(x))).flatten(1)  # (N, 6)
+        vector = local = None
+        if self.global_vector is not None:
+            vector = global_average(self.global_vector(self.dropout(x))).flatten(1)  # (N, 6)
+        if self.local_map is not None:
+            local = self._full_size(self.local_map(self.dropout(x)), sdr.shape[2:])
+        return vector, local
+
+    @staticmethod
+    def _full_size(local: Tensor, size: torch.Size) -> Tensor:
+        """(N, 6, H/32, W/32) -> (N, 6, H, W)."""
         # The 1x1 convolution commutes with nearest upsampling: done at 1/32, the 128-channel full-size map never exists.
-        local = self.local_map(self.dropout(x))  # (N, 6, H/32, W/32)
-        local = functional.interpolate(local, size=sdr.shape[2:], mode="nearest")  # (N, 6, H, W)
+        local = functional.interpolate(local, size=size, mode="nearest")  # (N, 6, H, W)
         local = functional.avg_pool2d(local, 3, stride=1, padding=1)
-        return vector, functional.leaky_relu(local, 0.2)
+        return functional.leaky_relu(local, 0.2)
 
 
 def _small[Layer: (nn.Linear, nn.Conv2d)](layer: Layer) -> Layer:
@@ -83,14 +102,72 @@ class LocalModulation(nn.Module):
         return x * (scale + 1) + shift
 
 
-class FirstStage(nn.Module):
-    """1x1, then twice a context block and a DDF."""
+class Unmodulated(nn.Module):
+    """In the place of a modulation that is left out."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+
+    def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        """`x`."""
+        return x
+
+
+class Unfiltered(nn.Module):
+    """In the place of a DDF that is left out: what remains of a DYCT is its 1x1 convolutions."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
+        """`gain * x`: (N, C, H, W), (N, C, 1, 1) or None for 1 -> (N, C, H, W)."""
+        return x if gain is None else x * gain
+
+
+class Contextless(nn.Module):
+    """In the place of a context block that is left out."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> None:
+        """No gain."""
+
+
+Layer = type[nn.Module]
+"""Made with the number of channels."""
+
+
+@dataclass(frozen=True)
+class Modulation:
+    """What a choice of modulation puts where: in the first two stages (`inner`), and on the three channels of the last."""
+
+    inner_global: Layer
+    inner_local: Layer
+    last_global: Layer
+    last_local: Layer
+
+
+MODULATIONS: Mapping[str, Modulation] = {
+    "global": Modulation(GlobalModulation, Unmodulated, GlobalModulation, Unmodulated),
+    # "Local instead of global" (section 4.2) in all three places, or one modulation fewer would be compared.
+    "local": Modulation(Unmodulated, LocalModulation, Unmodulated, LocalModulation),
+    "hierarchical": Modulation(GlobalModulation, LocalModulation, GlobalModulation, Unmodulated),
+}
+"""Which modulation there is; the published network's is hierarchical, and its last stage has the global one alone."""
+
+_FILTERS: Mapping[bool, Layer] = {True: DecoupledDynamicFilter, False: Unfiltered}
+_CONTEXTS: Mapping[bool, Layer] = {True: ContextBlock, False: Contextless}
+
+
+class FirstStage(nn.Module):
+    """1x1, then twice a context block and a DDF."""
+
+    def __init__(self, channels: int, dynamic_filter: Layer = DecoupledDynamicFilter, context: Layer = ContextBlock) -> None:
+        super().__init__()
         self.conv = nn.Conv2d(3, channels, 1)
-        self.context1, self.filter1 = ContextBlock(channels), DecoupledDynamicFilter(channels)
-        self.context2, self.filter2 = ContextBlock(channels), DecoupledDynamicFilter(channels)
+        self.context1, self.filter1 = context(channels), dynamic_filter(channels)
+        self.context2, self.filter2 = context(channels), dynamic_filter(channels)
 
     def forward(self, sdr: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, C, H, W)."""
@@ -102,9 +179,9 @@ class FirstStage(nn.Module):
 class MiddleStage(nn.Module):
     """The published network's `HR` stage: one DYCT (DDF, context block) and a 1x1."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, dynamic_filter: Layer = DecoupledDynamicFilter, context: Layer = ContextBlock) -> None:
         super().__init__()
-        self.filter, self.context = DecoupledDynamicFilter(channels), ContextBlock(channels)
+        self.filter, self.context = dynamic_filter(channels), context(channels)
         self.conv = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -116,10 +193,10 @@ class MiddleStage(nn.Module):
 class LastStage(nn.Module):
     """Two DYCTs and a 1x1 to three channels."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, dynamic_filter: Layer = DecoupledDynamicFilter, context: Layer = ContextBlock) -> None:
         super().__init__()
-        self.filter1, self.context1 = DecoupledDynamicFilter(channels), ContextBlock(channels)
-        self.filter2, self.context2 = DecoupledDynamicFilter(channels), ContextBlock(channels)
+        self.filter1, self.context1 = dynamic_filter(channels), context(channels)
+        self.filter2, self.context2 = dynamic_filter(channels), context(channels)
         self.conv = nn.Conv2d(channels, 3, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -134,17 +211,40 @@ class HDCFM(nn.Module):
 
     Input `sdr` (N, 3, H, W) in [0, 1], BT.709 gamma signal, H and W at least 32. Output `hdr` (N, 3, H, W), BT.2020 PQ
     signal, not clamped.
+
+    Args:
+        channels: of the three stages.
+        dropout: of the conditions, in training.
+        transformation: local feature transformation (the DDFs; M1 of Table 2). Without, plain 1x1 convolutions remain.
+        context: context blocks (M2).
+        modulation: key of `MODULATIONS` (M0, M3, M4).
+
+    Raises:
+        InputError: there is no such modulation.
     """
 
-    def __init__(self, channels: int = 64, dropout: float = 0.5) -> None:
+    def __init__(
+        self,
+        channels: int = 64,
+        dropout: float = 0.5,
+        *,
+        transformation: bool = True,
+        context: bool = True,
+        modulation: str = "hierarchical",
+    ) -> None:
         super().__init__()
-        self.condition = HierarchicalModulationEstimation(dropout)
-        self.first = FirstStage(channels)
-        self.first_global, self.first_local = GlobalModulation(channels), LocalModulation(channels)
-        self.middle = MiddleStage(channels)
-        self.middle_global, self.middle_local = GlobalModulation(channels), LocalModulation(channels)
-        self.last = LastStage(channels)
-        self.last_global = GlobalModulation(3)
+        if modulation not in MODULATIONS:
+            raise InputError(f"hdcfm: unknown modulation {modulation!r}; choose one of {', '.join(MODULATIONS)}")
+        layers = MODULATIONS[modulation]
+        blocks = _FILTERS[transformation], _CONTEXTS[context]
+        wants = (layers.inner_global is not Unmodulated, layers.inner_local is not Unmodulated)
+        self.condition = HierarchicalModulationEstimation(dropout, *wants)
+        self.first = FirstStage(channels, *blocks)
+        self.first_global, self.first_local = layers.inner_global(channels), layers.inner_local(channels)
+        self.middle = MiddleStage(channels, *blocks)
+        self.middle_global, self.middle_local = layers.inner_global(channels), layers.inner_local(channels)
+        self.last = LastStage(channels, *blocks)
+        self.last_global, self.last_local = layers.last_global(3), layers.last_local(3)
 
     def forward(self, sdr: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, 3, H, W)."""
@@ -153,4 +253,4 @@ class HDCFM(nn.Module):
         x = torch.relu(x)  # (N, C, H, W)
         x = self.middle_local(self.middle_global(self.middle(x), vector), local)
         x = torch.relu(x)
-        return self.last_global(self.last(x), vector)  # type: ignore[no-any-return]  # (N, 3, H, W)
+        return self.last_local(self.last_global(self.last(x), vector), local)  # type: ignore[no-any-return]  # (N, 3, H, W)
