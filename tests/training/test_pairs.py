@@ -224,3 +224,17 @@ def test_renditions_and_local_operators_take_part():
         np.testing.assert_array_equal(one.sdr, other.sdr)
         assert not np.array_equal(one.hdr, other.hdr)
     assert {make(seed, variety=pairs.Variety(local=1.0)).operator for seed in range(4)} == {"local_tone_map"}
+
+
+@pytest.mark.parametrize("name", operators.OPERATORS)
+@pytest.mark.parametrize("variety", [pairs.PLAIN, ALWAYS, pairs.Variety(renditions=1.0)], ids=["plain", "all", "renditions"])
+def test_torch_makes_the_same_pairs(name, variety):
+    torch = pytest.importorskip("torch")
+    view = scene(7)
+    expected = pairs.with_bars(pairs.make_pair(view, rng := np.random.default_rng(7), name, variety=variety), rng)
+    found = pairs.with_bars(pairs.make_pair(torch.from_numpy(view), rng := np.random.default_rng(7), name, variety=variety), rng)
+    for one, other in ((found.sdr, expected.sdr), (found.hdr, expected.hdr)):
+        assert one.dtype == torch.float32
+        assert one.shape == other.shape
+        # A code value of 8 bits may fall on the other side of a half, and move what stands on it by one.
+        assert np.mean(np.abs(one.numpy() - other) > 1e-4) < 0.02

@@ -31,6 +31,17 @@ def constant(values: Any, like: Array) -> Array:
     return namespace(like).asarray(np.asarray(values), dtype=like.dtype, device=getattr(like, "device", None))
 
 
+def on_host(array: Array) -> NDArray[Any]:
+    """`array` as a numpy array, for libraries that know nothing else."""
+    return array if isinstance(array, np.ndarray) else np.asarray(array.detach().cpu())
+
+
+def precise(x: Array) -> Array:
+    """`x` as float64, or as float32 on a device that has no float64 (Apple's)."""
+    xp = namespace(x)
+    return xp.astype(x, xp.float32 if getattr(x.device, "type", "") == "mps" else xp.float64)
+
+
 def non_negative(x: Array) -> Array:
     """`x` with negatives and NaN replaced by 0 (the rule of every EOTF of this project)."""
     xp = namespace(x)

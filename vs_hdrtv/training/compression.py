@@ -11,6 +11,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from ..color.arrays import Array, mix_channels, namespace, on_host
 from ..color.gamut import ycbcr_matrix
 from ..errors import InputError
 
@@ -23,6 +24,8 @@ SMALLEST = 64
 LUMA_SCALE, LUMA_ZERO = 219, 16
 CHROMA_SCALE, CHROMA_ZERO = 224, 128
 """BT.709-6, table 5 (quantisation of 8 bits)."""
+
+_SCALES = ((LUMA_SCALE, LUMA_ZERO), (CHROMA_SCALE, CHROMA_ZERO), (CHROMA_SCALE, CHROMA_ZERO))
 
 
 @dataclass(frozen=True)
@@ -62,20 +65,40 @@ CODECS = {
 """Codecs by name; the speeds are those that a training batch can wait for (4 to 10 ms a picture of 64 pixels on one core)."""
 
 
-def to_planes(sdr: NDArray[np.float64]) -> Planes:
-    """(3, H, W) BT.709 signal in [0, 1], H and W even, as 8-bit limited-range Y'CbCr 4:2:0, chroma averaged over 2x2."""
-    y, cb, cr = np.tensordot(ycbcr_matrix("bt709"), sdr, axes=1)
+def to_codes(sdr: Array) -> tuple[Array, Array, Array]:
+    """8-bit limited-range Y'CbCr 4:2:0 code values, still floating point, chroma averaged over 2x2.
+
+    Args:
+        sdr: (3, H, W) BT.709 signal in [0, 1], H and W even.
+
+    Returns:
+        Y' (H, W), Cb and Cr (H/2, W/2), whole numbers from 0 to 255, of the kind of `sdr`.
+    """
+    xp = namespace(sdr)
+    y, cb, cr = mix_channels(ycbcr_matrix("bt709"), sdr)
     height, width = y.shape
-    small = (chroma.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3)) for chroma in (cb, cr))  # (H/2, W/2)
-    return _bytes(y, LUMA_SCALE, LUMA_ZERO), *(_bytes(chroma, CHROMA_SCALE, CHROMA_ZERO) for chroma in small)  # type: ignore[return-value]
+    small = (xp.mean(xp.reshape(c, (height // 2, 2, width // 2, 2)), axis=(1, 3)) for c in (cb, cr))  # (H/2, W/2)
+    planes = zip((y, *small), _SCALES, strict=True)
+    return tuple(xp.clip(xp.round(plane * scale + zero), 0, 255) for plane, (scale, zero) in planes)
+
+
+def from_codes(codes: tuple[Array, Array, Array]) -> Array:
+    """The way back: (3, H, W) signal in [0, 1], chroma repeated over 2x2, what lies outside clipped."""
+    xp = namespace(codes[0])
+    y, cb, cr = ((plane - zero) / scale for plane, (scale, zero) in zip(codes, _SCALES, strict=True))
+    full = [y, *(xp.repeat(xp.repeat(chroma, 2, axis=0), 2, axis=1) for chroma in (cb, cr))]
+    return xp.clip(mix_channels(np.linalg.inv(ycbcr_matrix("bt709")), xp.stack(full)), 0, 1)
+
+
+def to_planes(sdr: Array) -> Planes:
+    """`to_codes` as bytes on the host."""
+    return tuple(on_host(plane).astype(np.uint8) for plane in to_codes(sdr))  # type: ignore[return-value]
 
 
 def from_planes(planes: Planes) -> NDArray[np.float64]:
-    """The way back: (3, H, W) signal in [0, 1], chroma repeated over 2x2, what lies outside clipped."""
-    full = [(planes[0].astype(np.float64) - LUMA_ZERO) / LUMA_SCALE]
-    for chroma in planes[1:]:
-        full.append(((chroma.astype(np.float64) - CHROMA_ZERO) / CHROMA_SCALE).repeat(2, axis=0).repeat(2, axis=1))
-    return np.clip(np.tensordot(np.linalg.inv(ycbcr_matrix("bt709")), np.stack(full), axes=1), 0, 1)
+    """`from_codes` of bytes."""
+    y, cb, cr = (plane.astype(np.float64) for plane in planes)
+    return np.asarray(from_codes((y, cb, cr)))
 
 
 def through_codec(frames: list[Planes], codec: str, quality: float) -> list[Planes]:
@@ -133,7 +156,3 @@ def _read(picture: object, height: int, width: int) -> Planes:
 
 def _pad(samples: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     return np.pad(samples, ((0, height - samples.shape[0]), (0, width - samples.shape[1])), mode="edge")
-
-
-def _bytes(plane: NDArray[np.float64], scale: int, zero: int) -> NDArray[np.uint8]:
-    return np.clip(np.rint(plane * scale + zero), 0, 255).astype(np.uint8)

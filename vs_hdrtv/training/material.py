@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from ..color.arrays import Array
 from ..errors import InputError
 from . import camera, dataset, pairs, scenes
 from .pairs import Pair, Variety
@@ -34,7 +36,13 @@ class Material:
     films: list[dataset.Entry]
 
     def draw(
-        self, size: int, rng: np.random.Generator, look: float = 1.0, bars: float = 0.0, variety: Variety = pairs.PLAIN
+        self,
+        size: int,
+        rng: np.random.Generator,
+        look: float = 1.0,
+        bars: float = 0.0,
+        variety: Variety = pairs.PLAIN,
+        device: torch.device | None = None,
     ) -> Pair:
         """A pair of `size` x `size` pixels, a function of the generator's state.
 
@@ -44,13 +52,19 @@ class Material:
             look: as for `pairs.make_pair`.
             bars: share of pairs with black bars.
             variety: what varies; shares of what is not there count as 0, and as 1 where there is nothing else.
+            device: where torch makes the pair of the view, whose tensors it then holds; None for numpy on the host. The random
+                choices are the same, sums are rounded otherwise.
         """
-        pair = self._draw(size, rng, look, variety)
+        pair = self._draw(size, rng, look, variety, device)
         return pairs.with_bars(pair, rng) if bars and rng.random() < bars else pair
 
-    def _draw(self, size: int, rng: np.random.Generator, look: float, variety: Variety) -> Pair:
+    def _draw(self, size: int, rng: np.random.Generator, look: float, variety: Variety, device: torch.device | None) -> Pair:
+        def there(picture: Array) -> Array:
+            return picture if device is None else torch.from_numpy(picture).to(device)
+
         if self.films and (not self.stills + self.frames or (variety.films and rng.random() < variety.films)):
-            return dataset.random_pair(self.films, size, rng)
+            pair = dataset.random_pair(self.films, size, rng)
+            return pairs.Pair(there(pair.sdr), there(pair.hdr), pair.operator)
         while True:  # a black view teaches nothing: draw again
             if self.frames and (not self.stills or (variety.video and rng.random() < variety.video)):
                 pictures, primaries = self.frames, "bt2020"
@@ -58,7 +72,7 @@ class Material:
                 pictures, primaries = self.stills, "bt709"
             view = _view(pictures[int(rng.integers(len(pictures)))], size, rng, variety)
             if view.max() > 0:
-                return pairs.make_pair(view, rng, look=look, variety=variety, primaries=primaries)
+                return pairs.make_pair(there(view), rng, look=look, variety=variety, primaries=primaries)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ Each takes scene light (3, H, W), BT.709, exposed so that the operator's mid-gre
 white before compression), draws its own parameters, and gives display light in [0, 1] relative to SDR white. A network
 that has seen one operator only fails on every other one, so training draws from all of `SEEN`; `UNSEEN` is only ever
 tested on, and `ANALYTIC` (whose exact inverses are baselines) is reported apart.
+
+Light is a numpy array or a torch tensor on any device; what comes back is of the same kind.
 """
 
 from __future__ import annotations
@@ -11,49 +13,54 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..color.arrays import Array, constant, namespace, on_host
 from ..color.gamut import convert, luminance
 from ..color.tone_curves import bt2390_eetf, bt2446a_to_sdr, bt2446c_to_sdr
 from ..color.transfer import REFERENCE_WHITE, bt1886_eotf, pq_eotf, pq_inverse_eotf
 
-Light = NDArray[np.float64]
+Light = Array
 Operator = Callable[[Light, np.random.Generator], Light]
 
 
 def _by_luminance(light: Light, curve: Callable[[Light], Light]) -> Light:
     """Apply `curve` to luminance and keep chromaticity; colours above white are clipped."""
-    y = np.maximum(luminance(light, "bt709"), 1e-9)
+    xp = namespace(light)
+    y = xp.maximum(luminance(light, "bt709"), 1e-9)
     scaled: Light = light * (curve(y) / y)
-    return np.clip(scaled, 0, 1)
+    return xp.clip(scaled, 0, 1)
 
 
 def _either(light: Light, rng: np.random.Generator, curve: Callable[[Light], Light]) -> Light:
     """`curve` by channel, by luminance, or a mix of the two."""
+    xp = namespace(light)
     weight = rng.choice([0.0, 1.0, rng.random()])
-    mixed: Light = weight * np.clip(curve(light), 0, 1) + (1 - weight) * _by_luminance(light, curve)
+    mixed: Light = weight * xp.clip(curve(light), 0, 1) + (1 - weight) * _by_luminance(light, curve)
     return mixed
 
 
 def camera_clip(light: Light, rng: np.random.Generator) -> Light:
     """Plain exposure, clipped at white: no shoulder."""
-    return np.clip(light * rng.uniform(0.8, 1.3), 0, 1)
+    xp = namespace(light)
+    return xp.clip(light * rng.uniform(0.8, 1.3), 0, 1)
 
 
 def exponential(light: Light, rng: np.random.Generator) -> Light:
     """`1 - exp(-k x)`, the density of a simple film."""
+    xp = namespace(light)
     k = rng.uniform(0.8, 1.8)
-    return _either(light, rng, lambda x: 1 - np.exp(-k * x))
+    return _either(light, rng, lambda x: 1 - xp.exp(-k * x))
 
 
 def soft_knee(light: Light, rng: np.random.Generator) -> Light:
     """Linear up to a knee, then a compressed slope up to clipping: the knee circuit of a broadcast camera."""
+    xp = namespace(light)
     knee, ceiling = rng.uniform(0.5, 0.85), rng.uniform(1.5, 8.0)
 
     def curve(x: Light) -> Light:
-        t = np.clip((x - knee) / (ceiling - knee), 0, 1)
-        bend = np.log1p(t * 10) / np.log1p(10)
-        return np.where(x < knee, x, knee + (1 - knee) * bend)
+        t = xp.clip((x - knee) / (ceiling - knee), 0, 1)
+        bend = xp.log1p(t * 10) / np.log1p(10)
+        return xp.where(x < knee, x, knee + (1 - knee) * bend)
 
     return _either(light, rng, curve)
 
@@ -85,12 +92,14 @@ def sigmoid(light: Light, rng: np.random.Generator) -> Light:
 
 def logarithmic(light: Light, rng: np.random.Generator) -> Light:
     """`log(1 + k x) / log(1 + k white)`: the compression of log cameras shown after a simple look."""
+    xp = namespace(light)
     k, white = rng.uniform(1.0, 8.0), rng.uniform(2.0, 10.0)
-    return _either(light, rng, lambda x: np.log1p(k * x) / np.log1p(k * white))
+    return _either(light, rng, lambda x: xp.log1p(k * x) / np.log1p(k * white))
 
 
 def toe_line_shoulder(light: Light, rng: np.random.Generator) -> Light:
     """Toe, straight line and shoulder in one (Uchimura 2017), random contrast and linear section."""
+    xp = namespace(light)
     contrast, start = rng.uniform(0.9, 1.2), rng.uniform(0.15, 0.3)
     length, toe = rng.uniform(0.2, 0.5), rng.uniform(1.0, 1.5)
     line_end = start + (1 - start) * length / contrast
@@ -98,23 +107,24 @@ def toe_line_shoulder(light: Light, rng: np.random.Generator) -> Light:
     slope = contrast / (1 - level)
 
     def curve(x: Light) -> Light:
-        low = start * (np.minimum(x, start) / start) ** toe
+        low = start * (xp.minimum(x, start) / start) ** toe
         line = start + contrast * (x - start)
-        high = 1 - (1 - level) * np.exp(-slope * np.maximum(x - line_end, 0))
-        blend = np.clip(x / start, 0, 1) ** 2 * (3 - 2 * np.clip(x / start, 0, 1))
-        return np.where(x > line_end, high, (1 - blend) * low + blend * line)
+        high = 1 - (1 - level) * xp.exp(-slope * xp.maximum(x - line_end, 0))
+        blend = xp.clip(x / start, 0, 1) ** 2 * (3 - 2 * xp.clip(x / start, 0, 1))
+        return xp.where(x > line_end, high, (1 - blend) * low + blend * line)
 
     return _either(light, rng, curve)
 
 
 def log_sigmoid(light: Light, rng: np.random.Generator) -> Light:
     """Sigmoid over log2 exposure with desaturating crosstalk, as recent rendering transforms (AgX) do it."""
+    xp = namespace(light)
     mix = rng.uniform(0.02, 0.12)
     low, high, slope = rng.uniform(-9, -7), rng.uniform(3, 5), rng.uniform(7.0, 10.0)
     pivot = (np.log2(0.18) - low) / (high - low)
-    together = (1 - 3 * mix) * light + mix * light.sum(axis=-3, keepdims=True)
-    t = np.clip((np.log2(np.maximum(together, 2.0**low)) - low) / (high - low), 0, 1)
-    s = 1 / (1 + np.exp(-slope * (t - pivot)))
+    together = (1 - 3 * mix) * light + mix * xp.sum(light, axis=-3, keepdims=True)
+    t = xp.clip((xp.log2(xp.maximum(together, 2.0**low)) - low) / (high - low), 0, 1)
+    s = 1 / (1 + xp.exp(-slope * (t - pivot)))
     s0, s1 = (1 / (1 + np.exp(-slope * (end - pivot))) for end in (0.0, 1.0))
     # The sigmoid gives a gamma signal: decoded to light. Its exponent puts mid-grey at 0.18 of white.
     middle = (0.5 - s0) / (s1 - s0)
@@ -124,16 +134,17 @@ def log_sigmoid(light: Light, rng: np.random.Generator) -> Light:
 
 def film_print(light: Light, rng: np.random.Generator) -> Light:
     """Negative and print: an S-curve of density over log exposure by channel, each with its own contrast, and dye crosstalk."""
+    xp = namespace(light)
     mix = rng.uniform(0.0, 0.08)
-    light = (1 - 3 * mix) * light + mix * light.sum(axis=-3, keepdims=True)
+    light = (1 - 3 * mix) * light + mix * xp.sum(light, axis=-3, keepdims=True)
     contrast = rng.uniform(1.1, 1.7)
-    stops = np.log2(np.maximum(light, 1e-7) / 0.18)
+    stops = xp.log2(xp.maximum(light, 1e-7) / 0.18)
     top = rng.uniform(2.0, 3.2)
     # A logistic curve whose slope at mid-grey is `contrast` stops a stop and whose top is `top` stops above it.
     floor = -9.0
-    rise = (top - floor) / (1 + np.exp(-(4 * contrast / (top - floor)) * stops + np.log((top - 0.0) / (0.0 - floor))))
-    out = np.clip(0.18 * 2.0 ** (floor + rise) - 0.18 * 2.0**floor, 0, None)
-    shown: Light = np.clip(out / (0.18 * 2.0**top), 0, 1) ** rng.uniform(0.85, 1.0)
+    rise = (top - floor) / (1 + xp.exp(-(4 * contrast / (top - floor)) * stops + np.log((top - 0.0) / (0.0 - floor))))
+    out = xp.clip(0.18 * 2.0 ** (floor + rise) - 0.18 * 2.0**floor, 0, None)
+    shown: Light = xp.clip(out / (0.18 * 2.0**top), 0, 1) ** rng.uniform(0.85, 1.0)
     return shown
 
 
@@ -142,60 +153,64 @@ def local_tone_map(light: Light, rng: np.random.Generator) -> Light:
 
     The base is the log luminance after an edge-preserving filter; compression turns about mid-grey.
     """
+    xp = namespace(light)
     import cv2
 
-    y = np.maximum(luminance(light, "bt709"), 1e-6)
-    stops = np.log2(y / 0.18)[0].astype(np.float32)  # (H, W)
+    y = xp.maximum(luminance(light, "bt709"), 1e-6)
+    # The filter is OpenCV's wherever the light lies: one definition, and one plane to carry there and back.
+    stops = on_host(xp.log2(y / 0.18)[0]).astype(np.float32)  # (H, W)
     sigma = max(1.0, min(stops.shape) * rng.uniform(0.03, 0.12))
     base = cv2.bilateralFilter(np.clip(stops, -10, 8), d=min(2 * int(sigma) + 1, 25), sigmaColor=1.5, sigmaSpace=sigma)
     compression, boost = rng.uniform(0.55, 0.85), rng.uniform(1.0, 1.15)
-    mapped = 0.18 * 2.0 ** np.asarray(compression * base + boost * (stops - base), np.float64)[None]
+    mapped = 0.18 * 2.0 ** constant(compression * base + boost * (stops - base), light)[None]
     vibrance = rng.uniform(0.9, 1.15)
     k = rng.uniform(1.0, 1.6)
-    scaled = 0.18 * np.maximum(y + vibrance * (light - y), 0) / y * (mapped / 0.18)
-    shown: Light = np.clip((1 - np.exp(-k * scaled)) / (1 - np.exp(-k * rng.uniform(1.5, 4.0))), 0, 1)
+    scaled = 0.18 * xp.maximum(y + vibrance * (light - y), 0) / y * (mapped / 0.18)
+    shown: Light = xp.clip((1 - xp.exp(-k * scaled)) / (1 - np.exp(-k * rng.uniform(1.5, 4.0))), 0, 1)
     return shown
 
 
 def bt2446a(light: Light, rng: np.random.Generator) -> Light:
     """BT.2446-1 method A from a 1000 cd/m2 master."""
-    return np.asarray(bt1886_eotf(bt2446a_to_sdr(_master(light), 1000.0)))
+    return bt1886_eotf(bt2446a_to_sdr(_master(light), 1000.0))
 
 
 def bt2446c(light: Light, rng: np.random.Generator) -> Light:
     """BT.2446-1 method C, random crosstalk."""
-    return np.asarray(bt1886_eotf(bt2446c_to_sdr(_master(light), rng.uniform(0.0, 0.1))))
+    return bt1886_eotf(bt2446c_to_sdr(_master(light), rng.uniform(0.0, 0.1)))
 
 
 def hable(light: Light, rng: np.random.Generator) -> Light:
     """Hable 2010, with its published constants and white at 11.2."""
+    xp = namespace(light)
     a, b, c, d, e, f = 0.15, 0.50, 0.10, 0.20, 0.02, 0.30
 
     def curve(x: Light) -> Light:
         return ((x * (a * x + c * b) + d * e) / (x * (a * x + b) + d * f)) - e / f
 
     gain = rng.uniform(1.6, 2.4)
-    return np.clip(curve(gain * light) / curve(np.asarray(11.2)), 0, 1)
+    return xp.clip(curve(gain * light) / curve(11.2), 0, 1)
 
 
 def bt2390_gamut_mapped(light: Light, rng: np.random.Generator) -> Light:
     """BT.2390 EETF to SDR white on the largest channel, then desaturation of what lies outside BT.709."""
+    xp = namespace(light)
     white = rng.uniform(100.0, REFERENCE_WHITE)
     hdr = _master(light)
-    peak = hdr.max(axis=-3, keepdims=True)
+    peak = xp.max(hdr, axis=-3, keepdims=True)
     source = max(float(pq_eotf(peak).max()), white * 1.01)
-    mapped = pq_eotf(bt2390_eetf(peak, white, source)) / np.maximum(pq_eotf(peak), 1e-6)
+    mapped = pq_eotf(bt2390_eetf(peak, white, source)) / xp.maximum(pq_eotf(peak), 1e-6)
     rgb = convert(pq_eotf(hdr) * mapped / white, "bt2020", "bt709")
     y = luminance(rgb, "bt709")
-    low = rgb.min(axis=-3, keepdims=True)
-    keep = np.where(low < 0, y / np.maximum(y - low, 1e-9), 1.0)
-    mapped_into: Light = np.clip(y + (rgb - y) * keep, 0, 1)
+    low = xp.min(rgb, axis=-3, keepdims=True)
+    keep = xp.where(low < 0, y / xp.maximum(y - low, 1e-9), 1.0)
+    mapped_into: Light = xp.clip(y + (rgb - y) * keep, 0, 1)
     return mapped_into
 
 
 def _master(light: Light) -> Light:
     """Scene light as an unshouldered PQ master: 1.0 at reference white."""
-    return np.asarray(pq_inverse_eotf(convert(light * REFERENCE_WHITE, "bt709", "bt2020")))
+    return pq_inverse_eotf(convert(light * REFERENCE_WHITE, "bt709", "bt2020"))
 
 
 SEEN: dict[str, Operator] = {

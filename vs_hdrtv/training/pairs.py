@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..color.arrays import mix_channels
+from ..color.arrays import Array, constant, mix_channels, namespace, on_host, precise
 from ..color.gamut import conversion_matrix, convert, luminance
 from ..color.tone_curves import bt2390_eetf, bt2408
 from ..color.transfer import REFERENCE_WHITE, bt1886_inverse_eotf, pq_eotf, pq_inverse_eotf
 from ..errors import InputError
 from . import compression, operators
-from .scenes import Picture
 
 MASTER_PEAK = 1000.0
 """cd/m2 of the HDR masters' shoulder unless `Variety.peaks` says otherwise."""
@@ -34,12 +32,16 @@ HIGHLIGHTS = (0.4, 1.0)
 """SDR signal between which a rendition passes over from the grade to scene light."""
 
 
+Light = Array
+"""Planar pictures (..., 3, H, W), numpy or torch on any device: what is made of them is of the same kind, there."""
+
+
 @dataclass(frozen=True)
 class Pair:
     """A training or test pair, both (3, H, W) float32: `sdr` in [0, 1] and `hdr` PQ BT.2020 in [0, 1]."""
 
-    sdr: NDArray[np.float32]
-    hdr: NDArray[np.float32]
+    sdr: Array
+    hdr: Array
     operator: str
 
 
@@ -82,7 +84,7 @@ PLAIN = Variety()
 
 
 def make_pair(
-    view: Picture,
+    view: Array,
     rng: np.random.Generator,
     operator: str | None = None,
     look: float = 1.0,
@@ -92,7 +94,7 @@ def make_pair(
     """SDR/HDR pair from one view.
 
     Args:
-        view: (H, W, 3) linear light, H and W even.
+        view: (H, W, 3) linear light, H and W even; a tensor on some device gives a pair there.
         rng: every random choice comes from it.
         operator: name in `operators.OPERATORS`; None draws one of those that training may see.
         look: strength of the random grade (contrast, saturation, white balance, black) on the SDR side, [0, 1].
@@ -103,24 +105,25 @@ def make_pair(
         InputError: the view is black.
     """
     name = operator or random_operator(rng, variety)
-    exposed = expose(np.moveaxis(view, -1, 0).astype(np.float64), rng, primaries)
+    xp = namespace(view)
+    exposed = expose(precise(xp.moveaxis(view, -1, 0)), rng, primaries)  # (3, H, W)
     hdr_light, sdr_light = gamuts(exposed, primaries, rng, variety)
     shown = _grade(operators.OPERATORS[name](sdr_light, rng), rng, look)
     if variety.renditions and rng.random() < variety.renditions:
         hdr_light = rendition(hdr_light, shown, rng.uniform(*KEPT))
-    sdr = deliver(np.asarray(bt1886_inverse_eotf(shown))[None], rng, variety)[0]
+    sdr = deliver(bt1886_inverse_eotf(shown)[None], rng, variety)[0]
     hdr = master(hdr_light, sdr, peak=random_peak(rng, variety), primaries="bt2020")
-    return Pair(sdr.astype(np.float32), hdr.astype(np.float32), name)
+    return Pair(xp.astype(sdr, xp.float32), xp.astype(hdr, xp.float32), name)
 
 
 def make_frames(
-    light: NDArray[np.float64],
+    light: Light,
     rng: np.random.Generator,
     operator: str | None = None,
     look: float = 1.0,
     variety: Variety = PLAIN,
     primaries: str = "bt709",
-) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
+) -> tuple[Light, Light, str]:
     """SDR and HDR of the frames of one clip: one operator with one draw of its parameters, one grade, one level, one encoder.
 
     Args:
@@ -138,20 +141,18 @@ def make_frames(
     hdr_light, sdr_light = gamuts(light, primaries, rng, variety)
     seed = int(rng.integers(2**63))
 
-    def show(frame: NDArray[np.float64]) -> NDArray[np.float64]:
+    def show(frame: Light) -> Light:
         same = np.random.default_rng(seed)
         return _grade(operators.OPERATORS[name](frame, same), same, look)
 
-    shown = np.stack([show(frame) for frame in sdr_light])
+    shown = namespace(light).stack([show(frame) for frame in sdr_light])
     if variety.renditions and rng.random() < variety.renditions:
         hdr_light = rendition(hdr_light, shown, rng.uniform(*KEPT))
-    sdr = deliver(np.asarray(bt1886_inverse_eotf(shown)), rng, variety)
+    sdr = deliver(bt1886_inverse_eotf(shown), rng, variety)
     return sdr, master(hdr_light, sdr, peak=random_peak(rng, variety), primaries="bt2020"), name
 
 
-def gamuts(
-    light: NDArray[np.float64], primaries: str, rng: np.random.Generator, variety: Variety
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def gamuts(light: Light, primaries: str, rng: np.random.Generator, variety: Variety) -> tuple[Light, Light]:
     """Scene light (..., 3, H, W) in BT.2020, and in BT.709 with what lies outside clipped to 0.
 
     Expansion moves the scene's primaries a random part of the way to those of BT.2020 (white stays): its colours were recorded
@@ -161,12 +162,12 @@ def gamuts(
     if variety.gamut and rng.random() < variety.gamut:
         share = rng.uniform(0, GAMUT_EXPANSION)
         matrix = (1 - share) * matrix + share * np.eye(3)
-        wide = np.asarray(mix_channels(matrix, light))
+        wide = mix_channels(matrix, light)
     else:
-        wide = np.asarray(convert(light, primaries, "bt2020"))
+        wide = convert(light, primaries, "bt2020")
         if primaries == "bt709":
             return wide, light
-    return wide, np.maximum(convert(wide, "bt2020", "bt709"), 0)
+    return wide, namespace(light).maximum(convert(wide, "bt2020", "bt709"), 0)
 
 
 def random_operator(rng: np.random.Generator, variety: Variety) -> str:
@@ -176,7 +177,7 @@ def random_operator(rng: np.random.Generator, variety: Variety) -> str:
     return str(rng.choice(operators.TRAINED))
 
 
-def rendition(light: NDArray[np.float64], shown: NDArray[np.float64], kept: float) -> NDArray[np.float64]:
+def rendition(light: Light, shown: Light, kept: float) -> Light:
     """Light of a master that keeps part of its SDR version's grade and has the scene's highlights.
 
     A colourist grades HDR and SDR alike below the highlights, and so do cameras that write a gain map: scene light alone as
@@ -190,16 +191,16 @@ def rendition(light: NDArray[np.float64], shown: NDArray[np.float64], kept: floa
     Returns:
         (..., 3, H, W), BT.2020, at the level of `light`.
     """
-    graded = np.asarray(convert(shown, "bt709", "bt2020"))
-    scene, grade = (np.maximum(luminance(each, "bt2020"), 1e-9) for each in (light, graded))  # (..., 1, H, W)
-    signal = np.asarray(bt1886_inverse_eotf(shown)).max(axis=-3, keepdims=True)
-    usable = (signal < CLIPPED) & (signal > 0.05)
-    level = float(np.exp(np.median(np.log(scene[usable] / grade[usable])))) if usable.any() else 1.0
+    xp = namespace(light)
+    graded = convert(shown, "bt709", "bt2020")
+    scene, grade = (xp.maximum(luminance(each, "bt2020"), 1e-9) for each in (light, graded))  # (..., 1, H, W)
+    signal = xp.max(bt1886_inverse_eotf(shown), axis=-3, keepdims=True)  # (..., 1, H, W)
+    level = _level(scene, grade, _usable(signal), 1.0)
     low, high = HIGHLIGHTS
-    t = np.clip((signal - low) / (high - low), 0, 1)
+    t = xp.clip((signal - low) / (high - low), 0, 1)
     share = kept * (1 - t * t * (3 - 2 * t))
     color = (1 - share) * (light / scene) + share * (graded / grade)
-    return np.asarray(color * scene ** (1 - share) * (grade * level) ** share)
+    return color * scene ** (1 - share) * (grade * level) ** share
 
 
 def random_peak(rng: np.random.Generator, variety: Variety) -> float:
@@ -210,13 +211,15 @@ def random_peak(rng: np.random.Generator, variety: Variety) -> float:
     return MASTER_PEAK
 
 
-def deliver(sdr: NDArray[np.float64], rng: np.random.Generator, variety: Variety) -> NDArray[np.float64]:
+def deliver(sdr: Light, rng: np.random.Generator, variety: Variety) -> Light:
     """Frames (N, 3, H, W) of SDR signal as they reach people: 8-bit 4:2:0, and for a share of them compressed."""
-    planes = [compression.to_planes(frame) for frame in sdr]
+    xp = namespace(sdr)
     if variety.compression and rng.random() < variety.compression:
         codec = str(rng.choice(list(compression.CODECS)))
+        planes = [compression.to_planes(frame) for frame in sdr]
         planes = compression.through_codec(planes, codec, rng.uniform(*compression.CODECS[codec].quality))
-    return np.stack([compression.from_planes(frame) for frame in planes])
+        return xp.stack([constant(compression.from_planes(frame), sdr) for frame in planes])
+    return xp.stack([to_8bit_420(frame) for frame in sdr])
 
 
 def with_bars(pair: Pair, rng: np.random.Generator) -> Pair:
@@ -235,12 +238,11 @@ def with_bars(pair: Pair, rng: np.random.Generator) -> Pair:
         thickness = int(rng.integers(max(1, side // 24), side // 4))
         lines = mask if kind == 0 else mask.T
         lines[:thickness] = lines[side - thickness :] = True
-    return Pair(np.where(mask, np.float32(0), pair.sdr), np.where(mask, np.float32(0), pair.hdr), pair.operator)
+    shown = constant(~mask, pair.sdr)  # (H, W), 0 or 1
+    return Pair(pair.sdr * shown, pair.hdr * shown, pair.operator)
 
 
-def master(
-    light: NDArray[np.float64], sdr: NDArray[np.float64], peak: float = MASTER_PEAK, primaries: str = "bt709"
-) -> NDArray[np.float64]:
+def master(light: Light, sdr: Light, peak: float = MASTER_PEAK, primaries: str = "bt709") -> Light:
     """HDR master (..., 3, H, W) of scene light at the level of its SDR version.
 
     The light is scaled until the median of log(HDR / BT.2408(SDR)) over pixels that the SDR did not clip is 0: no
@@ -253,48 +255,60 @@ def master(
         primaries: of the light.
     """
     reference = luminance(pq_eotf(bt2408(sdr)), "bt2020")
+    xp = namespace(light)
     scene = luminance(light, primaries)
-    largest = sdr.max(axis=-3, keepdims=True)
-    # Below 0.05 of the signal an 8-bit code is worth more than 10 % of light: too coarse to set a level by.
-    usable = (largest < CLIPPED) & (largest > 0.05) & (scene > 0)
-    scale = REFERENCE_WHITE
-    if usable.any():
-        scale = float(np.exp(np.median(np.log(reference[usable] / scene[usable]))))
-    hdr = convert(light * scale, primaries, "bt2020")
-    brightest = hdr.max(axis=-3, keepdims=True)
+    usable = _usable(xp.max(sdr, axis=-3, keepdims=True)) & (scene > 0)
+    hdr = convert(light * _level(reference, scene, usable, REFERENCE_WHITE), primaries, "bt2020")
+    brightest = xp.max(hdr, axis=-3, keepdims=True)
     shouldered = pq_eotf(bt2390_eetf(pq_inverse_eotf(brightest), peak))
-    return np.asarray(pq_inverse_eotf(hdr * (shouldered / np.maximum(brightest, 1e-6))))
+    return pq_inverse_eotf(hdr * (shouldered / xp.maximum(brightest, 1e-6)))
 
 
-def to_8bit_420(sdr: NDArray[np.float64]) -> NDArray[np.float64]:
+def _usable(signal: Array) -> Array:
+    """Where the largest channel of SDR tells a level.
+
+    Below 0.05 of the signal an 8-bit code is worth more than 10 % of light: too coarse to set a level by.
+    """
+    return (signal < CLIPPED) & (signal > 0.05)
+
+
+def _level(one: Array, other: Array, usable: Array, otherwise: float) -> float:
+    """Median ratio of two luminances over usable pixels; `otherwise` where there is none."""
+    ratios = one[usable] / other[usable]
+    return float(np.exp(np.median(np.log(on_host(ratios))))) if ratios.shape[0] else otherwise
+
+
+def to_8bit_420(sdr: Light) -> Light:
     """(3, H, W) signal through limited-range 8-bit Y'CbCr 4:2:0 (chroma averaged over 2x2, repeated back), BT.709."""
-    return compression.from_planes(compression.to_planes(sdr))
+    return compression.from_codes(compression.to_codes(sdr))
 
 
-def expose(light: NDArray[np.float64], rng: np.random.Generator, primaries: str = "bt709") -> NDArray[np.float64]:
+def expose(light: Light, rng: np.random.Generator, primaries: str = "bt709") -> Light:
     """Scale light (..., 3, H, W) so that its log-average sits near mid-grey, as a camera or a colourist would, errors included.
 
     Raises:
         InputError: the view is black.
     """
     y = luminance(light, primaries)
-    if not (y > 0).any():
+    xp = namespace(light)
+    brightest = float(xp.max(y))
+    if not brightest > 0:
         raise InputError("pairs: the view is black; choose another one")
-    floor = max(float(np.percentile(y, 1)), float(y.max()) * 1e-6)
-    average = float(np.exp(np.mean(np.log(np.maximum(y, floor)))))
+    floor = max(float(np.percentile(on_host(y), 1)), brightest * 1e-6)
+    average = float(xp.exp(xp.mean(xp.log(xp.maximum(y, floor)))))
     # Night stays darker than day: the key follows the scene's own range a little.
     stops = np.clip(rng.normal(0.0, 0.9), -2.5, 2.0)
-    exposed: NDArray[np.float64] = light * (0.16 * 2.0**stops / average)
-    return exposed
+    return light * (0.16 * 2.0 ** float(stops) / average)
 
 
-def _grade(light: NDArray[np.float64], rng: np.random.Generator, look: float) -> NDArray[np.float64]:
+def _grade(light: Light, rng: np.random.Generator, look: float) -> Light:
     """Random grade of SDR light: contrast about mid-grey, saturation, white balance, black level."""
     contrast = 1 + look * rng.normal(0, 0.08)
     saturation = 1 + look * rng.normal(0, 0.10)
     balance = np.exp(look * rng.normal(0, 0.025, (3, 1, 1)))
     black = look * max(rng.normal(-0.001, 0.002), 0.0)
     y = luminance(light, "bt709")
-    light = np.maximum(y + saturation * (light - y), 0) * balance / balance.max()
+    xp = namespace(light)
+    light = xp.maximum(y + saturation * (light - y), 0) * constant(balance, light) / balance.max()
     light = 0.18 * (light / 0.18) ** contrast
-    return np.clip(black + (1 - black) * light, 0, 1)
+    return xp.clip(black + (1 - black) * light, 0, 1)
