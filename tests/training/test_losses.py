@@ -54,6 +54,17 @@ def test_adversarial_losses_by_hand():
     assert losses.generator_loss(generated, torch.zeros_like(mask)) == 0
 
 
+def test_adversarial_losses_of_clips_by_hand():
+    # Two frames, one patch each: 1/2 (3 - 1)^2 = 2 and 1/2 (0.5 - 1)^2 = 0.125, alike without a mask; a quarter and all with it.
+    scores = torch.tensor([3.0, 0.5]).reshape(1, 1, 2, 1, 1)
+    torch.testing.assert_close(losses.generator_loss(scores), torch.tensor((2 + 0.125) / 2))
+    mask = torch.tensor([[1.0, 0, 0, 0], [1, 1, 1, 1]]).reshape(1, 1, 2, 2, 2)
+    torch.testing.assert_close(losses.generator_loss(scores, mask), torch.tensor((0.25 * 2 + 0.125) / 1.25))
+    # Discriminator: 1/2 (2 - 1)^2 + 1/2 3^2 = 5 and 1/2 + 1/2 0.5^2 = 0.625.
+    real = torch.tensor([2.0, 0.0]).reshape(1, 1, 2, 1, 1)
+    torch.testing.assert_close(losses.discriminator_loss(real, scores), torch.tensor((5 + 0.625) / 2))
+
+
 def test_perceptual_loss_by_hand():
     # Features that sum the channels: ImageNet's deviations divide the difference, its means cancel.
     features = torch.nn.Conv2d(3, 1, 1, bias=False)

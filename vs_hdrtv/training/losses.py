@@ -32,24 +32,27 @@ def masked_l1(result: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     return ((result - target).abs() * inside).sum() / (result.shape[1] * inside.sum()).clamp(min=1)
 
 
-def generator_loss(scores: Tensor, mask: Tensor) -> Tensor:
+def generator_loss(scores: Tensor, mask: Tensor | None = None) -> Tensor:
     """Least squares: `1/2 (D(G) - 1)^2`, a patch weighing as much of it as the mask covers. Mao et al., ICCV 2017, equation 9.
 
+    PDCG, section 3.3 (pictures, with a mask); VITM-TC, equation 13 (clips).
+
     Args:
-        scores: (N, 1, h, w) of the patches of generated pictures.
-        mask: (N, 1, H, W), [0, 1].
+        scores: (N, 1, h, w) of the patches of generated pictures, or (N, 1, t, h, w) of clips.
+        mask: (N, 1, H, W) or (N, 1, T, H, W), [0, 1]; None weighs all patches alike.
     """
     return _patch_mean(0.5 * (scores - 1).square(), mask)
 
 
-def discriminator_loss(real: Tensor, generated: Tensor, mask: Tensor) -> Tensor:
+def discriminator_loss(real: Tensor, generated: Tensor, mask: Tensor | None = None) -> Tensor:
     """Least squares: `1/2 (D(x) - 1)^2 + 1/2 D(G)^2`, weighted as `generator_loss`. Mao et al., ICCV 2017, equation 9."""
     return _patch_mean(0.5 * (real - 1).square() + 0.5 * generated.square(), mask)
 
 
-def _patch_mean(values: Tensor, mask: Tensor) -> Tensor:
-    height, width = values.shape[-2:]
-    weights = functional.adaptive_avg_pool2d(mask, (height, width))  # (N, 1, h, w)
+def _patch_mean(values: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None:
+        return values.mean()
+    weights = functional.interpolate(mask, size=values.shape[2:], mode="area")  # (N, 1, h, w) or (N, 1, t, h, w)
     return (values * weights).sum() / (weights.sum() + _SMALLEST)
 
 
