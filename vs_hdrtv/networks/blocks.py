@@ -26,18 +26,21 @@ def scaled_conv1x1(conv: nn.Conv2d, x: Tensor, gain: Tensor | None) -> Tensor:
     n, c, h, w = x.shape
     weight = conv.weight[:, :, 0, 0] * gain.reshape(n, 1, c)  # (N, M, C)
     y = torch.matmul(weight, x.reshape(n, c, h * w)).reshape(n, -1, h, w)  # (N, M, H, W)
-    return y if conv.bias is None else y + conv.bias.reshape(1, -1, 1, 1)
+    # Under autocast the product is in half precision, and the bias must not make float32 of the whole map.
+    return y if conv.bias is None else y + conv.bias.reshape(1, -1, 1, 1).to(y.dtype)
 
 
 class _DynamicFilter(torch.autograd.Function):
     """`dynamic_filter` with its gradients written out: left to autograd, each tap's slice would be padded back and added."""
 
     @staticmethod
+    @torch.amp.custom_fwd(device_type="cuda")  # type: ignore[untyped-decorator]
     def forward(ctx: Any, x: Tensor, channel: Tensor, spatial: Tensor) -> Tensor:
         ctx.save_for_backward(x, channel, spatial)
         return dynamic_filter(x, channel, spatial)
 
     @staticmethod
+    @torch.amp.custom_bwd(device_type="cuda")  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, channel, spatial = ctx.saved_tensors
         n, c, h, w = x.shape

@@ -33,6 +33,14 @@ class Objective(Protocol):
     setup: dict[str, str]
     frozen: tuple[nn.Module, ...]
 
+    def to(self, device: torch.device) -> None:
+        """Move everything of it to `device`, before the first step."""
+        ...
+
+    def apply(self, network: nn.Module, sdr: Tensor) -> Tensor:
+        """(N, 3, H, W) `sdr` -> `hdr`, by `network` and, where there is one, the stage before it."""
+        ...
+
     def loss(self, network: nn.Module, sdr: Tensor, hdr: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The sum to descend and its terms, of a batch (N, 3, H, W) `sdr` and its master `hdr`."""
         ...
@@ -89,6 +97,13 @@ class FeatureMapping:
         self.setup: dict[str, str] = {}
         self._ictcp = recipe.ictcp
 
+    def to(self, device: torch.device) -> None:
+        """Nothing."""
+
+    def apply(self, network: nn.Module, sdr: Tensor) -> Tensor:
+        """See `Objective.apply`."""
+        return network(sdr)  # type: ignore[no-any-return]
+
     def loss(self, network: nn.Module, sdr: Tensor, hdr: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """See `Objective.loss`."""
         result = network(sdr)  # (N, 3, H, W)
@@ -133,6 +148,16 @@ class Overexposure:
         self._seen: tuple[Tensor, Tensor, Tensor] | None = None
         own = ("perceptual",) if perceptual is not None else ()
         self.terms: tuple[str, ...] = ("l1", *own, *(("adversarial", "discriminator") if recipe.adversarial else ()))
+
+    def to(self, device: torch.device) -> None:
+        """See `Objective.to`. The optimiser keeps its parameters: they are moved in place."""
+        for module in (self._first_stage, self._perceptual, self.discriminator):
+            if module is not None:
+                module.to(device)
+
+    def apply(self, network: nn.Module, sdr: Tensor) -> Tensor:
+        """See `Objective.apply`."""
+        return network(self._first_stage(sdr), sdr)  # type: ignore[no-any-return]
 
     def loss(self, network: nn.Module, sdr: Tensor, hdr: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """See `Objective.loss`."""
