@@ -1,30 +1,35 @@
-"""The training loop: pairs by index, compiled step, moving average, checkpoints that resume exactly."""
+"""The training loop: pairs by index, compiled step, moving average, checkpoints that resume exactly, on a CPU or a GPU."""
 
 from __future__ import annotations
 
-import csv
+import contextlib
+import functools
 import itertools
 import json
 import logging
 import math
-import time
-from collections.abc import Iterator
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from ..color.overexposure import overexposure_mask
 from ..errors import InputError
 from ..networks.blocks import compile_for_training
-from . import material, pairs
+from . import checkpoints, curves, devices, material, pairs, stopping, validation
 from .objectives import FeatureMapping, Objective
 from .recipes import Recipe
 
 logger = logging.getLogger(__name__)
+
+CPU = torch.device("cpu")
 
 
 class PairStream(IterableDataset[tuple[Tensor, Tensor]]):
@@ -36,13 +41,13 @@ class PairStream(IterableDataset[tuple[Tensor, Tensor]]):
         self.start = start
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (batch, 3, size, size) float32 tensors `sdr`, `hdr`."""
+        """Yield (batch, 3, size, size) float32 tensors `sdr`, `hdr`; of N workers each makes every Nth."""
         torch.set_num_threads(1)
         loaded = self.sources.load()
-        for step in itertools.count(self.start):
-            batch = make_batch(loaded, self.recipe, step)
-            sdr, hdr = (np.stack([getattr(pair, side) for pair in batch]) for side in ("sdr", "hdr"))
-            yield torch.from_numpy(sdr), torch.from_numpy(hdr)
+        worker = get_worker_info()
+        first, stride = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        for step in itertools.count(self.start + first, stride):
+            yield _stacked(make_batch(loaded, self.recipe, step))
 
 
 def make_batch(loaded: material.Material, recipe: Recipe, step: int) -> list[pairs.Pair]:
@@ -50,6 +55,21 @@ def make_batch(loaded: material.Material, recipe: Recipe, step: int) -> list[pai
     phase = recipe.phase(step)
     generators = (np.random.default_rng((recipe.seed, step, item)) for item in range(phase.batch))
     return [_draw(loaded, phase.size, rng, recipe) for rng in generators]
+
+
+def validation_batches(sources: material.Sources, recipe: Recipe) -> validation.Batches:
+    """Fixed pairs of the recipe's own kind, in batches of its last phase; of validation scenes if `sources` are."""
+    loaded, phase = sources.load(), recipe.phases[-1]
+    numbers = itertools.batched(range(-(-validation.PAIRS // phase.batch) * phase.batch), phase.batch)
+    return [
+        _stacked([_draw(loaded, phase.size, np.random.default_rng((recipe.seed, validation.SEED, n)), recipe) for n in batch])
+        for batch in numbers
+    ]
+
+
+def _stacked(batch: list[pairs.Pair]) -> tuple[Tensor, Tensor]:
+    sdr, hdr = (np.stack([getattr(pair, side) for pair in batch]) for side in ("sdr", "hdr"))  # (N, 3, H, W)
+    return torch.from_numpy(sdr), torch.from_numpy(hdr)
 
 
 DRAWS = 30
@@ -72,8 +92,50 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a run is done; on a CPU in float32 none of it changes the weights.
+
+    Attributes:
+        name: of the recipe, for the checkpoint; empty for one that has none.
+        device: of the networks.
+        precision: key of `devices.PRECISIONS`, of the forward pass.
+        workers: processes that make pairs.
+        checkpoint_minutes: longest time between two checkpoints.
+        small: keep the files of a checkpoint below `checkpoints.LIMIT`.
+        validation: what is measured while it goes on; None for nothing.
+    """
+
+    name: str = ""
+    device: torch.device = CPU
+    precision: str = "float32"
+    workers: int = 1
+    checkpoint_minutes: float = 5.0
+    small: bool = False
+    validation: validation.Validation | None = None
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            InputError: one is too small.
+        """
+        if self.workers < 1:
+            raise InputError(f"train: --workers is {self.workers}; give 1 or more")
+        if not self.checkpoint_minutes > 0:
+            raise InputError(f"train: --checkpoint-minutes is {self.checkpoint_minutes:g}; give a number above 0")
+
+
 def train(
-    network: nn.Module, recipe: Recipe, data: Path, output: Path, *, objective: Objective | None = None, compiled: bool = True
+    network: nn.Module,
+    recipe: Recipe,
+    data: Path,
+    output: Path,
+    *,
+    objective: Objective | None = None,
+    compiled: bool = True,
+    options: Options | None = None,
+    stop: stopping.Stop | None = None,
 ) -> dict[str, Tensor]:
     """Train `network` by `recipe`, resuming from `output/checkpoint.pt` where there is one.
 
@@ -81,107 +143,215 @@ def train(
         network: initialised network; its weights are replaced by the checkpoint's when one is resumed.
         recipe: size, steps, rates, seed.
         data: what `material.find` takes.
-        output: folder for `checkpoint.pt` and `curve.csv`, and `setup.json` where the objective is more than its recipe.
+        output: folder for checkpoint, `average.safetensors` and curves, and `setup.json` where the objective has a setup.
         objective: losses; None for those of a network of the first stage.
         compiled: compile the dynamic filters (a fraction of eager's time on a CPU).
+        options: device, precision, and what is written how often.
+        stop: ends the run before its last step; None for never.
 
     Returns:
-        The exponential moving average of the weights.
+        The exponential moving average of the weights, on the CPU; `average.safetensors` has the same.
 
     Raises:
-        InputError: the checkpoint is of a run with another setup.
+        InputError: the checkpoint is of a run with another recipe or setup, or there is nothing to train on or to write to.
     """
-    if objective is None:
-        objective = FeatureMapping(recipe)
-    output.mkdir(parents=True, exist_ok=True)
-    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
-    average = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    step = 0
-    checkpoint = output / "checkpoint.pt"
-    if checkpoint.exists():
-        state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
-        if state.get("setup", {}) != objective.setup:
-            found = f"{_words(state.get('setup', {}))}, not with {_words(objective.setup)}"
-            raise InputError(f"train: {checkpoint} was made with {found}; go on with the same, or give another --output")
-        network.load_state_dict(state["network"])
-        objective.restore(state.get("objective", {}))
-        optimizer.load_state_dict(state["optimizer"])
-        average, step = state["average"], state["step"]
-        _forget_after(output / "curve.csv", step)
-        logger.info("train: resumed from %s at step %d", checkpoint, step)
-    torch.manual_seed(recipe.seed + step)
-    loader = iter(DataLoader(PairStream(data, "train", recipe, step), batch_size=None, num_workers=1, prefetch_factor=8))
-    if objective.setup:
-        (output / "setup.json").write_text(json.dumps(objective.setup, indent=1) + "\n", encoding="utf-8")
-    for each in (network, *objective.frozen) if compiled else ():
-        compile_for_training(each)
-    network.train()
-    start, first, count = time.monotonic(), step, 0
-    totals = dict.fromkeys(objective.terms, 0.0)
-    while step < recipe.steps:
-        sdr, hdr = next(loader)
-        # The seed of the step makes dropout the same in an interrupted run as in one that was not.
-        torch.manual_seed(recipe.seed * 1_000_003 + step)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, step)
-        loss, terms = objective.loss(network, sdr, hdr)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
-        optimizer.step()
-        terms |= objective.learn(learning_rate(recipe, step))
-        step += 1
-        decay = min(recipe.average, (1 + step) / (10 + step))
-        for name, value in network.state_dict().items():
-            average[name].lerp_(value.detach(), 1 - decay)
-        totals, count = {name: value + float(terms[name]) for name, value in totals.items()}, count + 1
-        if step % recipe.report == 0 or step == recipe.steps:
-            rate = (step - first) / (time.monotonic() - start)
-            left = (recipe.steps - step) / rate / 60
-            means = {name: value / count for name, value in totals.items()}
-            figures = "  ".join(f"{name} {value:.5f}" for name, value in means.items())
-            logger.info("step %d/%d  %s  %.2f steps/s  %.0f min left", step, recipe.steps, figures, rate, left)
-            _append(output / "curve.csv", step, means)
-            totals, count = dict.fromkeys(totals, 0.0), 0
-        if step % recipe.checkpoint == 0 or step == recipe.steps:
-            _save(
-                checkpoint,
-                {
-                    "network": network.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "average": average,
-                    "step": step,
-                    "objective": objective.state(),
-                    "setup": objective.setup,
-                },
+    run = _Run(network, recipe, output, objective or FeatureMapping(recipe), options or Options(), stop or stopping.Stop())
+    run.resume()
+    if run.step < recipe.steps:
+        run.go(data, compiled)
+    run.leave()
+    return {name: value.cpu() for name, value in run.average.items()}
+
+
+class _Run:
+    """What changes from step to step, and what is done with it."""
+
+    def __init__(
+        self, network: nn.Module, recipe: Recipe, output: Path, objective: Objective, options: Options, stop: stopping.Stop
+    ) -> None:
+        self.recipe, self.output, self.objective, self.options, self.stop = recipe, output, objective, options, stop
+        self.checkpoint = output / "checkpoint.pt"
+        self.network = network.to(options.device)
+        self.forward = devices.in_precision(network, options.device, options.precision)
+        objective.to(options.device)
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
+        self.scaler = torch.amp.GradScaler(options.device.type, enabled=options.precision == "float16")
+        self.weights = network.state_dict()  # these tensors are the network's own: they change with it
+        self.average = {name: value.detach().clone() for name, value in self.weights.items()}
+        self.step = 0
+        self.totals, self.count = dict.fromkeys(objective.terms, 0.0), 0
+        self.unread: list[dict[str, Tensor]] = []
+        self.saved: int | None = None
+        self.saved_at = stop.clock()
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, where there is one."""
+        if not self.checkpoint.exists():
+            return
+        state = checkpoints.read(self.checkpoint)
+        made_of = checkpoints.identity(self.options.name, self.recipe)
+        checkpoints.check(self.checkpoint, state, made_of, self.objective.setup)
+        self.network.load_state_dict(state["network"])
+        self.objective.restore(state.get("objective", {}))
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.scaler.is_enabled() and state.get("scaler"):
+            self.scaler.load_state_dict(state["scaler"])
+        for name, value in state["average"].items():
+            self.average[name].copy_(value)
+        self.step = self.saved = state["step"]
+        self.totals |= state.get("totals", {})
+        self.count = state.get("count", 0)
+        for name in (curves.CURVE, curves.METRICS):
+            curves.forget_after(self.output / name, self.step)
+        logger.info("train: resumed from %s at step %d", self.checkpoint, self.step)
+        before = state.get("precision", "float32")
+        if before != self.options.precision:
+            logger.warning("train: the steps before were in %s, those from here on are in %s", before, self.options.precision)
+        if "note" in state:
+            logger.warning("train: %s: %s", self.checkpoint, state["note"])
+
+    def go(self, data: Path, compiled: bool) -> None:
+        """Train until the last step or until it is stopped."""
+        recipe, options = self.recipe, self.options
+        stream = PairStream(data, "train", recipe, self.step)
+        self._make_output()
+        torch.manual_seed(recipe.seed + self.step)
+        on_gpu = options.device.type == "cuda"
+        if on_gpu:
+            torch.cuda.set_device(options.device)
+        loader = iter(
+            DataLoader(
+                stream,
+                batch_size=None,
+                num_workers=options.workers,
+                prefetch_factor=8,
+                pin_memory=on_gpu,
+                worker_init_fn=stopping.leave_to_parent,
             )
-    return average
+        )
+        validator = self._validator(data)
+        for each in (self.network, *self.objective.frozen) if compiled else ():
+            compile_for_training(each)
+        self.network.train()
+        start, first = self.stop.clock(), self.step
+        with _progress(recipe.steps, self.step) as advance:
+            while self.step < recipe.steps and not self.stop.wanted():
+                sdr, hdr = (side.to(options.device, non_blocking=True) for side in next(loader))
+                self._learn(sdr, hdr)
+                advance()
+                last = self.step == recipe.steps
+                if self.step % recipe.report == 0 or last:
+                    self._report((self.step - first) / max(1e-9, self.stop.clock() - start))
+                if validator is not None and options.validation and (self.step % options.validation.every == 0 or last):
+                    self._validate(validator)
+                late = self.stop.clock() - self.saved_at >= 60 * options.checkpoint_minutes
+                if self.step % recipe.checkpoint == 0 or last or late:
+                    self._save()
+
+    def leave(self) -> None:
+        """Write what is left to write at the end, or where the run was stopped."""
+        if self.stop.reason is not None:
+            if self.saved != self.step:
+                self._save()
+            told = "train: stopped (%s) at step %d of %d; the same command goes on from %s"
+            logger.info(told, self.stop.reason, self.step, self.recipe.steps, self.checkpoint)
+        average = self.output / "average.safetensors"
+        checkpoints.write_average(average, self.average, self.step, self.recipe, self.options.name)
+
+    def _make_output(self) -> None:
+        try:
+            self.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"train: cannot make {self.output}: {error.strerror}; give another --output") from None
+        if not os.access(self.output, os.W_OK):
+            raise InputError(f"train: {self.output} cannot be written; give another --output")
+        if self.objective.setup:
+            (self.output / "setup.json").write_text(json.dumps(self.objective.setup, indent=1) + "\n", encoding="utf-8")
+
+    def _validator(self, data: Path) -> validation.Validator | None:
+        wanted = self.options.validation
+        if wanted is None:
+            return None
+        try:
+            sources = material.find(data, "validation", self.recipe.variety)
+        except InputError as error:
+            if wanted.required:
+                raise
+            logger.warning("train: no metrics while it goes on: %s", error)
+            return None
+        load = functools.partial(validation_batches, sources, self.recipe)
+        return validation.Validator(self.network, self.objective, wanted.measures, load)
+
+    def _learn(self, sdr: Tensor, hdr: Tensor) -> None:
+        """One step of network, objective and average."""
+        recipe = self.recipe
+        # The seed of the step makes dropout the same in an interrupted run as in one that was not.
+        torch.manual_seed(recipe.seed * 1_000_003 + self.step)
+        rate = learning_rate(recipe, self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss, terms = self.objective.loss(self.forward, sdr, hdr)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.unread.append(terms | self.objective.learn(rate))
+        self.step += 1
+        decay = min(recipe.average, (1 + self.step) / (10 + self.step))
+        get_ema_multi_avg_fn(decay)(list(self.average.values()), list(self.weights.values()), None)  # type: ignore[no-untyped-call]
+
+    def _add_up(self) -> None:
+        """Read the losses of the last steps; only now, since a GPU is waited for."""
+        for terms in self.unread:
+            self.totals = {name: value + float(terms[name]) for name, value in self.totals.items()}
+        self.count += len(self.unread)
+        self.unread.clear()
+
+    def _report(self, rate: float) -> None:
+        self._add_up()
+        means = {name: value / self.count for name, value in self.totals.items()}
+        figures = "  ".join(f"{name} {value:.5f}" for name, value in means.items())
+        left = (self.recipe.steps - self.step) / rate / 60
+        logger.info("step %d/%d  %s  %.2f steps/s  %.0f min left", self.step, self.recipe.steps, figures, rate, left)
+        curves.append(self.output / curves.CURVE, self.step, means)
+        self.totals, self.count = dict.fromkeys(self.totals, 0.0), 0
+
+    def _validate(self, validator: validation.Validator) -> None:
+        found = validator.measure(self.average)
+        logger.info("step %d/%d  %s", self.step, self.recipe.steps, "  ".join(f"{k} {v:.3f}" for k, v in found.items()))
+        curves.append(self.output / curves.METRICS, self.step, found)
+
+    def _save(self) -> None:
+        self._add_up()
+        state = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "average": self.average,
+            "step": self.step,
+            "totals": self.totals,
+            "count": self.count,
+            "objective": self.objective.state(),
+            "setup": self.objective.setup,
+            "recipe": checkpoints.identity(self.options.name, self.recipe),
+            "precision": self.options.precision,
+        }
+        checkpoints.write(self.checkpoint, state, small=self.options.small)
+        curves.draw(self.output)
+        self.saved, self.saved_at = self.step, self.stop.clock()
 
 
-def _words(setup: dict[str, str]) -> str:
-    return "; ".join(f"{key}: {value}" for key, value in sorted(setup.items())) or "no setup"
-
-
-def _append(path: Path, step: int, means: dict[str, float]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(["step", *means])
-        writer.writerow([step, *(f"{mean:.6f}" for mean in means.values())])
-
-
-def _forget_after(path: Path, step: int) -> None:
-    """Drop what an interrupted run reported after its last checkpoint: the resumed one reports it again."""
-    if not path.exists():
+@contextlib.contextmanager
+def _progress(steps: int, done: int) -> Iterator[Callable[[], object]]:
+    """A bar on standard error, for a person at a terminal only; gives what is called after a step."""
+    try:
+        from tqdm import tqdm
+        from tqdm.contrib.logging import logging_redirect_tqdm
+    except ImportError:
+        yield lambda: None
         return
-    with path.open(newline="") as file:
-        header, *rows = list(csv.reader(file)) or [["step", "l1"]]
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *(row for row in rows if int(row[0]) <= step)])
-
-
-def _save(path: Path, state: dict[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    bar = tqdm(total=steps, initial=done, unit="step", file=sys.stderr, disable=not sys.stderr.isatty(), dynamic_ncols=True)
+    with logging_redirect_tqdm() if not bar.disable else contextlib.nullcontext(), bar:
+        yield bar.update
