@@ -58,7 +58,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     where.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: CUDA where there is a device)")
     where.add_argument("--precision", choices=list(devices.PRECISIONS), help="(default: bfloat16 on CUDA, else float32)")
     where.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads (default: %(default)s)")
-    where.add_argument("--workers", type=int, help="processes that make pairs (default: 1; CUDA: CPU cores less one, 12 at most)")
+    where.add_argument("--workers", type=int, help="processes that make pairs (default: 1; CUDA: CPU cores less one, 8 at most)")
     where.add_argument("--eager", action="store_true", help="compile nothing: slower, needs no C++ compiler")
     pieces = parser.add_argument_group("in pieces")
     pieces.add_argument("--minutes", type=float, metavar="N", help="stop after N minutes, start-up included, with a checkpoint")

@@ -13,7 +13,7 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": t
 """Format of convolutions and products in the forward pass; weights, moments and losses are float32 in all of them."""
 
 
-MOST_WORKERS = 12
+MOST_WORKERS = 8
 """Each holds all pictures in memory."""
 
 
