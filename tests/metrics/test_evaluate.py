@@ -10,7 +10,8 @@ import torch
 
 from vs_hdrtv.color.transfer import bt1886_eotf, pq_eotf, pq_inverse_eotf
 from vs_hdrtv.errors import InputError
-from vs_hdrtv.metrics import evaluate, samples
+from vs_hdrtv.metrics import evaluate, methods, samples
+from vs_hdrtv.metrics.registry import PAIRS
 from vs_hdrtv.training import operators, scenes
 
 TEST_SCENES = ("pmndrs_park", "quarry_02_1k")
@@ -63,7 +64,9 @@ def evaluated(*args):
 
 def test_table_and_csv(data, tmp_path):
     text = evaluated("--data", data, "--output", str(tmp_path / "results.csv"))
-    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    pairs, charts = text.split("\n\n")[1:]
+    assert charts.startswith("| test charts (1) | hue shift of memory colours, degrees ↓ | banding relative to BT.2408 ↓ |")
+    rows = [line.split(" | ") for line in pairs.splitlines() if line.startswith("| ")]
     assert [row[0].strip("| ") for row in rows] == ["method", "bt2446a", "bt2446c", "bt2408"]
     sets = [cell.strip(" |") for cell in rows[0][1:]]
     held_out = [f"held-out operator {name} (2)" for name in operators.UNSEEN]
@@ -72,12 +75,14 @@ def test_table_and_csv(data, tmp_path):
 
     with (tmp_path / "results.csv").open(newline="") as file:
         results = list(csv.DictReader(file))
-    assert len(results) == 3 * len(sets)
+    assert len(results) == 3 * (len(sets) + 1)
     first = results[0]
     cell = f"{float(first['psnr_db']):.1f} / {float(first['delta_e_itp']):.1f} ("
     assert rows[1][1].startswith(cell)
     assert not (tmp_path / "results.csv.partial").exists()
-    for row in results:
+    charts = [row for row in results if row["set"] == "test charts"]
+    assert [row["banding_ratio"] for row in charts if row["method"] == "bt2408"] == ["1.0000"]
+    for row in (row for row in results if row not in charts):
         assert float(row["psnr_matched_db"]) >= float(row["psnr_db"]) - 0.01
 
 
@@ -157,13 +162,61 @@ def test_models_in_a_chain_read_what_was_written(data, monkeypatch):
     engine = SimpleNamespace(load=lambda card: card.run, upload=lambda array: array, download=lambda array: array)
     monkeypatch.setattr(engines, "create", lambda name: engine)
     monkeypatch.setattr(weights, "find", cards.__getitem__)
-    text = evaluated("--data", data, "--baselines", "bt2408", "--models", "first+second")
+    text = evaluated("--data", data, "--baselines", "bt2408", "--models", "first+second", "--metrics", *PAIRS)
     baseline, chain = [line.split(" | ")[1:] for line in text.splitlines() if line.startswith(("| bt2408", "| first+second"))]
     assert chain == baseline
     with pytest.raises(InputError, match=r"second reads hdr, which nothing before it writes; give it as MODEL\+second"):
         evaluated("--data", data, "--models", "second")
     with pytest.raises(InputError, match="mask writes no hdr"):
         evaluated("--data", data, "--models", "mask")
+
+
+def test_a_chain_is_measured_where_it_is_over_exposed(data, monkeypatch, tmp_path):
+    from types import SimpleNamespace
+
+    from vs_hdrtv import engines, weights
+    from vs_hdrtv.color.overexposure import overexposure_mask
+    from vs_hdrtv.color.tone_curves import bt2408
+
+    def brighter(hdr, sdr):
+        return hdr + np.float32(0.05) * overexposure_mask(sdr)
+
+    cards = {
+        "first": SimpleNamespace(reads=("sdr",), writes="hdr", run=bt2408),
+        "second": SimpleNamespace(reads=("hdr", "sdr"), writes="hdr", run=brighter),
+    }
+    engine = SimpleNamespace(load=lambda card: card.run, upload=lambda array: array, download=lambda array: array)
+    monkeypatch.setattr(engines, "create", lambda name: engine)
+    monkeypatch.setattr(weights, "find", cards.__getitem__)
+    wanted = ["--metrics", "psnr", "psnr_overexposed", "overexposed_share"]
+    files = ["--csv", str(tmp_path / "r.csv"), "--json", str(tmp_path / "r.json")]
+    text = evaluated("--data", data, "--baselines", "bt2408", "--models", "first,first+second", *wanted, "--limit", "2", *files)
+    with (tmp_path / "r.csv").open(newline="") as file:
+        rows = {(row["method"], row["set"]): row for row in csv.DictReader(file)}
+    read = {(row["method"], row["set"]): row for row in json.loads((tmp_path / "r.json").read_text())["results"]}
+    some = 0
+    for (method, group), row in rows.items():
+        assert row["pairs_overexposed"] == str(read[method, group]["measured"]["psnr_overexposed_db"])
+        assert rows["first", group]["overexposed_share"] == row["overexposed_share"]
+        if method == "first+second" and int(row["pairs_overexposed"]):
+            some += 1
+            assert row["psnr_overexposed_db"] != rows["first", group]["psnr_overexposed_db"]
+        if method == "first":
+            assert row["psnr_overexposed_db"] == rows["bt2408", group]["psnr_overexposed_db"]
+    assert some
+    assert "| first+second |" in text
+
+
+def test_models_are_told_apart_by_spaces_or_commas(tmp_path):
+    path = tmp_path / "a,b.toml"
+    path.touch()
+    assert methods.split(["a,b+c", "a", str(path)]) == ["a", "b+c", str(path)]
+
+
+def test_goals_are_judged_and_written(data, tmp_path):
+    text = evaluated("--data", data, "--limit", "1", "--goals", "--json", str(tmp_path / "r.json"))
+    assert text.endswith("0 of 0 goals reached.\n")  # formulas are asked for nothing
+    assert json.loads((tmp_path / "r.json").read_text())["goals"] == []
 
 
 def test_a_folder_of_stills_alone(data):
@@ -276,7 +329,7 @@ def test_models_run_through_their_engine(data, monkeypatch):
     asked = []
     monkeypatch.setattr(engines, "create", lambda name: asked.append(name) or Engine())
     monkeypatch.setattr(weights, "find", lambda model: SimpleNamespace(name=model, reads=("sdr",), writes="hdr"))
-    text = evaluated("--data", data, "--baselines", "bt2408", "--models", "own.toml", "--engine", "torch")
+    text = evaluated("--data", data, "--baselines", "bt2408", "--models", "own.toml", "--engine", "torch", "--metrics", *PAIRS)
     baseline, model = [line.split(" | ")[1:] for line in text.splitlines() if line.startswith(("| bt2408", "| own.toml"))]
     assert model == baseline
     assert asked == ["torch"]

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from vs_hdrtv.errors import InputError
-from vs_hdrtv.metrics.registry import DEFAULT, METRICS
+from vs_hdrtv.metrics.registry import METRICS, OVEREXPOSED, PAIRS
 from vs_hdrtv.metrics.results import Results, check_file, check_numbers, shown
 
 
@@ -24,9 +24,22 @@ def test_means_leave_out_what_has_no_value():
 
 
 def test_default_table_is_the_compact_one():
-    found = results(*DEFAULT)
-    found.add("a", "set", "1", dict(zip(DEFAULT, (30.0, 20.0, 35.0, 10.0), strict=True)))
+    found = results(*PAIRS)
+    found.add("a", "set", "1", dict(zip(PAIRS, (30.0, 20.0, 35.0, 10.0), strict=True)))
     assert found.table().splitlines()[2:] == ["| method | set (1) |", "|---|---|", "| a | 30.0 / 20.0 (35.0 / 10.0) |"]
+
+
+def test_table_of_what_is_over_exposed_says_of_how_much():
+    found = results(*OVEREXPOSED)
+    for name, values in (("1", (30.0, 20.0, 0.25, 9.5, 4.0)), ("2", (math.nan,) * 5)):
+        found.add("a", "set", name, dict(zip(OVEREXPOSED, values, strict=True)))
+        found.add("a", "dark", name, dict.fromkeys(OVEREXPOSED, math.nan))
+    assert found.measured("a", "set", "psnr_overexposed") == 1
+    assert found.table().splitlines()[2:] == [
+        "| method | set (1 of 2 pairs, 4.000 % of their pixels) | dark (0 of 2 pairs, - % of their pixels) |",
+        "|---|---|---|",
+        "| a | 30.00 / 20.00 / 0.2500 / 9.500 | - / - / - / - |",
+    ]
 
 
 def test_table_of_chosen_metrics_has_only_what_a_set_has():

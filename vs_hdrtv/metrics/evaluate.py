@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..color.tone_curves import INVERSE_TONE_MAPS
 from ..errors import InputError
-from . import methods, samples
+from . import goals, methods, samples
 from .conversion import Method
 from .octave import CODE
-from .registry import DEFAULT, METRICS, Metric, choose, measure
+from .registry import DEFAULT, METRICS, NETWORK, OVEREXPOSED, Metric, choose, measure
 from .results import CHARTS, Results, check_file, check_numbers
+
+if TYPE_CHECKING:
+    from .pictures import Worst
 
 SMALLEST = 32
 """Side in pixels below which a network would be fed padding."""
@@ -62,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         default=[],
         metavar="MODEL",
-        help=f"shipped models, or .toml or .safetensors files; A{methods.CHAIN}B runs B after A",
+        help=f"shipped models, or .toml or .safetensors files, spaces or commas between; A{methods.CHAIN}B runs B after A",
     )
     how.add_argument("--checkpoint", type=Path, metavar="FILE", help="checkpoint.pt of a training run (HDCFM, needs torch)")
     how.add_argument(
@@ -71,8 +75,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--engine", default="auto", help="engine that runs the models (default: %(default)s)")
     measured = parser.add_argument_group("what is measured")
     measured.add_argument(
-        "--metrics", nargs="+", default=list(DEFAULT), metavar="NAME", help=f"of {', '.join(METRICS)} (default: %(default)s)"
+        "--metrics",
+        nargs="+",
+        metavar="NAME",
+        help=f"of {', '.join(METRICS)} (default: {', '.join(DEFAULT)}; with a chain also {', '.join(OVEREXPOSED)})",
     )
+    measured.add_argument(
+        "--perceptual",
+        metavar="NETWORK=FILE",
+        help=f"feature network of torchvision and its weights, which adds {NETWORK}, for example vgg19=vgg19.pth",
+    )
+    measured.add_argument("--goals", action="store_true", help="say of each goal of the weights whether it was reached")
     for name, code in CODE.items():
         option = f"--{name.replace('_', '-')}"
         measured.add_argument(
@@ -99,35 +112,77 @@ def run(arguments: argparse.Namespace, write: Callable[[str], object] | None = N
         InputError: an argument, a model or the data are wrong.
     """
     _check(arguments)
-    metrics = choose(arguments.metrics, {name: getattr(arguments, name) for name in CODE})
-    items = _items(arguments, metrics)
-    compared = methods.collect(arguments.baselines, arguments.models, arguments.checkpoint, arguments.engine)
-    results = Results(metrics)
+    metrics = chosen(arguments)
     worst = None
     if arguments.pictures is not None:
         from .pictures import Worst
 
         worst = Worst(metrics, arguments.worst)
+    results = measured(arguments, metrics, worst)
+    verdicts = goals.judge(results, methods.split(arguments.models)) if arguments.goals else []
+
+    text = results.table() + (f"\n{goals.table(verdicts)}" if arguments.goals else "")
+    (write or sys.stdout.write)(text)
+    if arguments.csv is not None:
+        results.write_csv(arguments.csv)
+    if arguments.json is not None:
+        results.write_json(arguments.json, _settings(arguments), goals.as_json(verdicts))
+    if worst is not None:
+        worst.write(arguments.pictures)
+    return 0
+
+
+def measured(arguments: argparse.Namespace, metrics: list[Metric], worst: Worst | None = None) -> Results:
+    """The results, nothing written.
+
+    Args:
+        arguments: what `add_arguments` asks for.
+        metrics: of `chosen`.
+        worst: is shown every sample.
+
+    Raises:
+        InputError: a model or the data are wrong.
+    """
+    items = _items(arguments, metrics)
+    models = methods.split(arguments.models)
+    compared = methods.collect(arguments.baselines, models, arguments.checkpoint, arguments.engine)
+    results = Results(metrics)
+    start = time.monotonic()
     for number, item in enumerate(items):
-        _progress(f"evaluate: {number + 1}/{len(items)}  {item.group}: {item.name}")
+        minutes = (time.monotonic() - start) / max(number, 1) * (len(items) - number) / 60
+        left = f"  {minutes:.0f} min left" if number else ""
+        _progress(f"evaluate: {number + 1}/{len(items)}{left}  {item.group}: {item.name}")
         sample = item.load()
         for name, method in compared.items():
             result = _convert(method, sample)
-            values = measure(metrics, result, sample.hdr, sample.rate)
+            values = measure(metrics, result, sample.hdr, sample.rate, sample.sdr)
             results.add(name, item.group, item.name, values)
             if worst is not None:
                 worst.add(name, item.group, item.name, values, sample, result)
     _charts(metrics, compared, results)
     _progress("")
+    return results
 
-    (write or sys.stdout.write)(results.table())
-    if arguments.csv is not None:
-        results.write_csv(arguments.csv)
-    if arguments.json is not None:
-        results.write_json(arguments.json, _settings(arguments))
-    if worst is not None:
-        worst.write(arguments.pictures)
-    return 0
+
+def chosen(arguments: argparse.Namespace) -> list[Metric]:
+    """What is measured: what was asked for, else what fits the models; what goals need beside it.
+
+    Raises:
+        InputError: a metric is unknown, or needs what is not there.
+    """
+    chains = any(goals.first_stage(model) for model in methods.split(arguments.models))
+    fitting = [*DEFAULT, *(OVEREXPOSED if chains else ())]
+    names = [*(arguments.metrics or fitting), *(fitting if arguments.goals else ()), *([NETWORK] if arguments.perceptual else ())]
+    return choose(names, {name: getattr(arguments, name) for name in CODE}, _network(arguments))
+
+
+def _network(arguments: argparse.Namespace) -> Callable[..., Any] | None:
+    """The feature network that was asked for."""
+    if not arguments.perceptual:
+        return None
+    from ..training import perceptual
+
+    return perceptual.load(arguments.perceptual)[0]
 
 
 def _check(arguments: argparse.Namespace) -> None:

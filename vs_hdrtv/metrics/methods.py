@@ -16,6 +16,12 @@ CHAIN = "+"
 """Between the models of a chain: `hdcfm+pdcg`."""
 
 
+def split(models: Sequence[str]) -> list[str]:
+    """Models as they were typed, commas between or not, each once. A path may have a comma in it; a file that is there is one."""
+    parts = (part for text in models for part in ([text] if Path(text).exists() else text.split(",")))
+    return list(dict.fromkeys(part for part in parts if part))
+
+
 def collect(baselines: Sequence[str], models: Sequence[str], checkpoint: Path | None, engine: str) -> dict[str, Method]:
     """Every method asked for, by the name of its row.
 
@@ -42,6 +48,11 @@ def collect(baselines: Sequence[str], models: Sequence[str], checkpoint: Path | 
     return methods
 
 
+def stages(chain: str) -> list[str]:
+    """The models of a chain, one for a single model. A path may have a + in it; a file that is there is one model."""
+    return [chain] if Path(chain).exists() else chain.split(CHAIN)
+
+
 def _models(chain: str, engine_name: str) -> Method:
     """A model, or several: each reads by name what the source or one before it wrote."""
     from .. import weights
@@ -50,8 +61,7 @@ def _models(chain: str, engine_name: str) -> Method:
     engine = create(engine_name)
     steps = []
     known = {"sdr"}
-    # A path may have a + in it; a file that is there is one model.
-    for name in [chain] if Path(chain).exists() else chain.split(CHAIN):
+    for name in stages(chain):
         card = weights.find(name)
         missing = [signal for signal in card.reads if signal not in known]
         if missing:

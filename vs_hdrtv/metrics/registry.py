@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from ..errors import InputError
-from . import conversion, difference, octave, perceptual, similarity, temporal
+from . import conversion, difference, octave, overexposed, perceptual, similarity, temporal
 
 Kind = Literal["picture", "clip", "either", "method"]
 
@@ -29,6 +32,7 @@ class Metric:
         function: gives the value; imports what it needs when it is called.
         needs: packages of the extra `metrics` that it imports.
         matched: it is taken after `difference.exposure_match`.
+        masked: `function` takes the mask of what is over-exposed in SDR after the reference, and gives NaN where that is nothing.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Metric:
     function: Callable[..., float]
     needs: tuple[str, ...] = ()
     matched: bool = False
+    masked: bool = False
 
     @property
     def column(self) -> str:
@@ -73,18 +78,43 @@ _MATCHED = tuple(
     replace(metric, name=f"{metric.name}_matched", title=f"{metric.title}, exposure-matched", matched=True) for metric in _PLAIN
 )
 
-METRICS: Mapping[str, Metric] = {metric.name: metric for metric in (*_PLAIN, *_MATCHED, *_OTHERS)}
-"""Name -> measure. `NAME_matched` is NAME after one gain on linear light has taken exposure out of it."""
+_MASKED = tuple(
+    replace(metric, name=f"{metric.name}_overexposed", title=f"{metric.title} where over-exposed", masked=True)
+    for metric in (
+        Metric("psnr", "PSNR of PQ", "dB", True, "picture", overexposed.psnr),
+        Metric("delta_e_itp", "dE_ITP", "", False, "picture", overexposed.delta_e_itp),
+        Metric("mdsi", "MDSI", "", False, "picture", overexposed.mdsi, ("torch", "piq")),
+        Metric("cvvdp", "ColorVideoVDP", "JOD", True, "either", overexposed.vdp, ("torch", "pycvvdp")),
+        Metric("features", "feature distance", "", False, "picture", overexposed.features, ("torch", "torchvision")),
+    )
+)
+_SHARE = Metric("overexposed_share", "over-exposed pixels", "%", False, "picture", overexposed.share, masked=True)
 
-DEFAULT = ("psnr", "delta_e_itp", "psnr_matched", "delta_e_itp_matched")
+METRICS: Mapping[str, Metric] = {metric.name: metric for metric in (*_PLAIN, *_MATCHED, *_MASKED, _SHARE, *_OTHERS)}
+"""Name -> measure. `NAME_matched` is NAME after one gain on linear light has taken exposure out of it; `NAME_overexposed` is of
+what is over-exposed in SDR alone (`overexposed`)."""
+
+PAIRS = ("psnr", "delta_e_itp", "psnr_matched", "delta_e_itp_matched")
+"""Of every pair, in one table."""
+
+DEFAULT = (*PAIRS, "hue_shift", "banding_ratio")
+
+OVEREXPOSED = ("psnr_overexposed", "delta_e_itp_overexposed", "mdsi_overexposed", "cvvdp_overexposed", "overexposed_share")
+"""Measured beside `DEFAULT` where a chain has a second stage."""
+
+NETWORK = "features_overexposed"
+"""The measure that needs a network of the user's."""
 
 
-def choose(names: list[str] | tuple[str, ...], folders: Mapping[str, Path | None] | None = None) -> list[Metric]:
+def choose(
+    names: Iterable[str], folders: Mapping[str, Path | None] | None = None, network: Callable[..., Any] | None = None
+) -> list[Metric]:
     """The measures of these names, ready to be called: what they need is there.
 
     Args:
         names: keys of `METRICS`; doubled ones count once.
         folders: key of `octave.CODE` -> folder of that code.
+        network: that `NETWORK` compares features of (`training.perceptual.load`).
 
     Raises:
         InputError: a name is unknown, or a measure needs what is not installed.
@@ -101,13 +131,17 @@ def choose(names: list[str] | tuple[str, ...], folders: Mapping[str, Path | None
         if code in octave.CODE:
             octave.find_program(code)
             metric = replace(metric, function=partial(metric.function, folder=octave.find_code(code, (folders or {}).get(code))))
+        if name == NETWORK:
+            if network is None:
+                raise InputError(f"metrics: {name} needs a network and its weights; give --perceptual NETWORK=FILE")
+            metric = replace(metric, function=partial(metric.function, network=network))
         chosen.append(metric)
     if not chosen:
         raise InputError(f"metrics: there is none to measure; choose from {', '.join(METRICS)}")
     return chosen
 
 
-def measure(metrics: list[Metric], hdr: Any, reference: Any, rate: float | None = None) -> dict[str, float]:
+def measure(metrics: list[Metric], hdr: Any, reference: Any, rate: float | None = None, sdr: Any = None) -> dict[str, float]:
     """Values by name of the measures that apply: a picture has no MABD, and what is of the method alone is left out.
 
     Args:
@@ -115,20 +149,27 @@ def measure(metrics: list[Metric], hdr: Any, reference: Any, rate: float | None 
         hdr: (3, H, W), or (N, 3, H, W) of a clip.
         reference: the same.
         rate: frames a second of a clip, None for a picture.
+        sdr: the same; without it, masked measures do not apply.
     """
     versions: dict[bool, Any] = {False: hdr}
     if any(metric.matched for metric in metrics):
         versions[True] = difference.exposure_match(hdr, reference)
+    inside = None if sdr is None else overexposed.mask(sdr)
     found: dict[str, float] = {}
     for metric in metrics:
-        if metric.kind == "method" or (metric.kind == "clip" and rate is None):
+        if metric.kind == "method" or (metric.kind == "clip" and rate is None) or (metric.masked and inside is None):
             continue
-        result = versions[metric.matched]
+        pictures = (versions[metric.matched], reference, *((inside,) if metric.masked else ()))
         if rate is None:
-            found[metric.name] = metric.function(result, reference)
+            found[metric.name] = metric.function(*pictures)
         elif metric.kind == "picture":
-            values = [metric.function(*frames) for frames in zip(result, reference, strict=True)]
-            found[metric.name] = sum(values) / len(values)
+            found[metric.name] = _mean([metric.function(*frames) for frames in zip(*pictures, strict=True)])
         else:
-            found[metric.name] = metric.function(result, reference, rate=rate)
+            found[metric.name] = metric.function(*pictures, rate=rate)
     return found
+
+
+def _mean(values: list[float]) -> float:
+    """Mean of those that are numbers; a frame with nothing over-exposed counts in no mean."""
+    numbers = [value for value in values if not math.isnan(value)]
+    return float(np.mean(numbers)) if numbers else math.nan

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,47 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .registry import DEFAULT, Metric
+from .registry import OVEREXPOSED, PAIRS, Metric
 
 CHARTS = "test charts"
 """The set of what is measured of a method alone."""
 
 Values = dict[str, float]
 """Metric's name -> value."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Several measures in one table of a row a method and a column a set.
+
+    Attributes:
+        title: above the table.
+        metrics: what is in it.
+        cell: means of `metrics`, in their order, as people read them.
+        heading: of a set: its name, its pairs, and means of the first method by name.
+    """
+
+    title: str
+    metrics: tuple[str, ...]
+    cell: str
+    heading: str = "{set} ({pairs})"
+
+
+LAYOUTS = (
+    Layout(
+        "PSNR of PQ in dB / mean dE_ITP; in brackets after matching exposure (one gain on linear light).",
+        PAIRS,
+        "{:.1f} / {:.1f} ({:.1f} / {:.1f})",
+    ),
+    Layout(
+        "Where SDR is over-exposed: PSNR of PQ in dB / mean dE_ITP / MDSI / ColorVideoVDP in JOD, the last two of pictures "
+        "that are the reference outside of the mask. Pairs with nothing over-exposed are left out.",
+        OVEREXPOSED,
+        "{:.2f} / {:.2f} / {:.4f} / {:.3f}",
+        "{set} ({pairs}, {overexposed_share} % of their pixels)",
+    ),
+)
+"""Tables that are printed where all of their measures were taken; what is in none gets a table a set."""
 
 
 @dataclass
@@ -63,50 +97,69 @@ class Results:
                 means[metric.name] = float(np.mean(found)) if found else math.nan
         return means
 
+    def measured(self, method: str, group: str, metric: str) -> int:
+        """Samples of a set on which a metric has a value."""
+        return sum(not math.isnan(values.get(metric, math.nan)) for _, values in self.values[method, group])
+
     def table(self) -> str:
         """Markdown for people."""
-        if [metric.name for metric in self.metrics] == list(DEFAULT):
-            return self._compact()
-        return "\n".join("\n".join(self._of_group(group)) + "\n" for group in self.groups)
+        names = {metric.name for metric in self.metrics}
+        layouts = [layout for layout in LAYOUTS if names.issuperset(layout.metrics)]
+        tables = [self._compact(layout) for layout in layouts if self._groups_with(set(layout.metrics))]
+        rest = names.difference(*(layout.metrics for layout in layouts))
+        tables += [self._of_group(group, rest) for group in self._groups_with(rest)]
+        return "\n".join(f"{table}\n" for table in tables)
 
-    def _compact(self) -> str:
-        """The four numbers that are measured by default: a row a method and a column a set."""
+    def _groups_with(self, names: set[str]) -> list[str]:
+        """Sets on which one of these metrics was measured."""
+        return [group for group in self.groups if names.intersection(self.mean(self.methods[0], group))]
+
+    def _compact(self, layout: Layout) -> str:
+        groups = self._groups_with(set(layout.metrics))
+        headings = []
+        for group in groups:
+            count, found = self.count(group), min(self.measured(self.methods[0], group, name) for name in layout.metrics)
+            pairs = str(count) if found == count else f"{found} of {count} pairs"
+            first = {name: shown(value) for name, value in self.mean(self.methods[0], group).items()}
+            headings.append(layout.heading.format(set=group, pairs=pairs, **first))
+        lines = [layout.title, "", f"| method | {' | '.join(headings)} |", "|---" * (len(groups) + 1) + "|"]
+        for method in self.methods:
+            means = [self.mean(method, group) for group in groups]
+            cells = [layout.cell.format(*(mean[name] for name in layout.metrics)).replace("nan", "-") for mean in means]
+            lines.append(f"| {method} | {' | '.join(cells)} |")
+        return "\n".join(lines)
+
+    def _of_group(self, group: str, names: set[str]) -> str:
+        """A table of one set: a row a method and a column a metric."""
+        measured = [metric for metric in self.metrics if metric.name in names & self.mean(self.methods[0], group).keys()]
         lines = [
-            "PSNR of PQ in dB / mean dE_ITP; in brackets after matching exposure (one gain on linear light).",
-            "",
-            "| method | " + " | ".join(f"{group} ({self.count(group)})" for group in self.groups) + " |",
-            "|---" * (len(self.groups) + 1) + "|",
+            f"| {group} ({self.count(group)}) | " + " | ".join(metric.heading for metric in measured) + " |",
+            "|---" * (len(measured) + 1) + "|",
         ]
         for method in self.methods:
-            cells = []
-            for group in self.groups:
-                psnr, delta, psnr_matched, delta_matched = self.mean(method, group).values()
-                cells.append(f"{psnr:.1f} / {delta:.1f} ({psnr_matched:.1f} / {delta_matched:.1f})")
-            lines.append(f"| {method} | " + " | ".join(cells) + " |")
-        return "\n".join(lines) + "\n"
-
-    def _of_group(self, group: str) -> Iterator[str]:
-        """A table of one set: a row a method and a column a metric."""
-        measured = [metric for metric in self.metrics if metric.name in self.mean(self.methods[0], group)]
-        yield f"| {group} ({self.count(group)}) | " + " | ".join(metric.heading for metric in measured) + " |"
-        yield "|---" * (len(measured) + 1) + "|"
-        for method in self.methods:
             means = self.mean(method, group)
-            yield f"| {method} | " + " | ".join(shown(means[metric.name]) for metric in measured) + " |"
+            lines.append(f"| {method} | " + " | ".join(shown(means[metric.name]) for metric in measured) + " |")
+        return "\n".join(lines)
 
     def write_csv(self, path: Path) -> None:
-        """A row a method and set; what was not measured on a set is empty."""
+        """A row a method and set; what was not measured on a set is empty.
+
+        `pairs` are all of a set, `pairs_overexposed` those that means of what is over-exposed are of.
+        """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow(["method", "set", "pairs", *(metric.column for metric in self.metrics)])
+        masked = [metric.name for metric in self.metrics if metric.masked][:1]
+        counts = ["pairs", *("pairs_overexposed" for _ in masked)]
+        writer.writerow(["method", "set", *counts, *(metric.column for metric in self.metrics)])
         for method, group in self.values:
             means = self.mean(method, group)
             numbers = [f"{means[metric.name]:.4f}" if metric.name in means else "" for metric in self.metrics]
-            writer.writerow([method, group, self.count(group), *numbers])
+            found = [self.measured(method, group, name) for name in masked]
+            writer.writerow([method, group, self.count(group), *found, *numbers])
         _write(path, text.getvalue())
 
-    def write_json(self, path: Path, settings: dict[str, Any]) -> None:
-        """Everything: settings, metrics, means, and the values of each sample.
+    def write_json(self, path: Path, settings: dict[str, Any], goals: Sequence[dict[str, Any]] = ()) -> None:
+        """Everything: settings, metrics, means, the pairs that each is of, the values of each sample, and goals.
 
         JSON has no infinity and no NaN: the first (PSNR of equal pictures) is written as the string "inf", the second as null.
         """
@@ -120,11 +173,12 @@ class Results:
                 "set": group,
                 "pairs": len(samples),
                 "mean": self._by_column(self.mean(method, group)),
+                "measured": {metric.column: self.measured(method, group, metric.name) for metric in self.metrics},
                 "samples": [{"name": name, **self._by_column(values)} for name, values in samples],
             }
             for (method, group), samples in self.values.items()
         ]
-        everything = {"settings": settings, "metrics": described, "results": rows}
+        everything = {"settings": settings, "metrics": described, "results": rows, "goals": list(goals)}
         _write(path, json.dumps(everything, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
     def _by_column(self, values: Values) -> dict[str, float | str | None]:

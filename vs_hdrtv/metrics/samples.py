@@ -29,6 +29,12 @@ SPLITS = {"test": "held-out scenes, seen operators", "validation": "validation s
 
 PHOTOS = "real photo pairs"
 
+
+def unseen(operator: str) -> str:
+    """The set of pairs whose SDR version is by an operator of `operators.UNSEEN`."""
+    return f"held-out operator {operator}"
+
+
 SDR_FOLDER, HDR_FOLDER = "sdr", "hdr"
 """What a folder of pairs holds."""
 
@@ -85,11 +91,9 @@ def of_data(data: Path, split: str, views: Views) -> list[Item]:
         raise InputError(f"evaluate: --data {data} is not a folder; give one with hdr_stills/ and pairs/, or of .hdr files")
     stills = data / "hdr_stills" if (data / "hdr_stills").is_dir() else data
     items = list(_of_scenes(scenes.find(stills, split), split, views))
-    photos = data / "pairs"
-    if split == "test" and photos.is_dir():
-        primaries = _primaries(data / "MANIFEST.csv")
-        for folder in sorted(path for path in photos.iterdir() if path.is_dir()):
-            items.append(Item(PHOTOS, folder.name, partial(photo_pair, folder, primaries.get(folder.name, ""), views.size)))
+    primaries = _primaries(data / "MANIFEST.csv")
+    for folder in scenes.find_photos(data / "pairs", split):
+        items.append(Item(PHOTOS, folder.name, partial(photo_pair, folder, primaries.get(folder.name, ""), views.size)))
     return items
 
 
@@ -168,7 +172,7 @@ def _of_scenes(found: list[scenes.Scene], split: str, views: Views) -> Iterator[
             # In turn, so that every operator is met about as often. The analytic ones are reported apart.
             yield item(SPLITS[split], seen[(number * views.count + view) % len(seen)])
             for operator in operators.UNSEEN if split == "test" else ():
-                yield item(f"held-out operator {operator}", operator)
+                yield item(unseen(operator), operator)
             for operator in operators.ANALYTIC:
                 yield item(f"SDR made by {operator}", operator)
 
