@@ -1,7 +1,9 @@
 import csv
 import dataclasses
+import io
 import shutil
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -284,6 +286,26 @@ def test_a_folder_without_validation_scenes(data, tmp_path, caplog):
     wanted = dataclasses.replace(wanted, required=True)
     with pytest.raises(InputError, match="no validation scene"):
         trainer.train(network(), one, data, tmp_path / "b", compiled=False, options=trainer.Options(validation=wanted))
+
+
+def test_a_bar_at_a_terminal_only(monkeypatch):
+    class Terminal(io.StringIO):
+        there = True
+
+        def isatty(self):
+            return self.there
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with trainer._progress(8, 3) as advance:
+        advance()
+    assert "4/8" in screen.getvalue()
+    screen = Terminal()
+    screen.there = False
+    monkeypatch.setattr(sys, "stderr", screen)
+    with trainer._progress(8, 3) as advance:
+        advance()
+    assert screen.getvalue() == ""
 
 
 def test_two_workers_give_the_batches_of_one(data):

@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 CPU = torch.device("cpu")
 
+AHEAD = 8
+"""Batches that are made before they are asked for: few, since they lie in shared memory, of which a container may have 64 MB."""
+
 
 class PairStream(IterableDataset[tuple[Tensor, Tensor]]):
     """Endless batches, each a function of the recipe and its step alone, so that a resumed run sees the same ones."""
@@ -224,7 +227,7 @@ class _Run:
                 stream,
                 batch_size=None,
                 num_workers=options.workers,
-                prefetch_factor=8,
+                prefetch_factor=max(2, AHEAD // options.workers),
                 pin_memory=on_gpu,
                 worker_init_fn=stopping.leave_to_parent,
             )
