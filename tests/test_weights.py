@@ -56,6 +56,30 @@ def test_same_weights_same_files(card, tmp_path):
     assert again.safetensors_sha256 == card.safetensors_sha256
 
 
+def test_metrics_are_added_to_a_card_that_is_there(card):
+    before = card.path.read_text()
+    rows = {"a set": {"bt2408": {"psnr_db": 36.0, "pairs": 3}, "own": {"psnr_db": 38.5}}}
+    added = weights.add_metrics(card, {"sets": rows})
+    assert added.metrics == {"psnr": 31.5, "sets": rows}
+    assert "bt2408 = { psnr_db = 36.0, pairs = 3 }\n" in card.path.read_text()
+    assert card.path.read_text().startswith(before)  # the rest stays as it was
+    assert weights.add_metrics(card, {"sets": {}}).metrics == {"psnr": 31.5}
+    assert card.path.read_text() == before
+    weights.verify(added)
+    assert not list(card.path.parent.glob("*.partial"))
+
+
+def test_a_card_in_a_folder_that_cannot_be_written(card, monkeypatch):
+    from pathlib import Path
+
+    def refuse(self, *arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    with pytest.raises(InputError, match=r"cannot write the card .*Permission denied; copy the model elsewhere first"):
+        weights.add_metrics(card, {})
+
+
 def test_loaded_network_is_frozen_and_equal(card):
     network = weights.load_network(card)
     assert not network.training

@@ -307,19 +307,47 @@ def write(
     return read_card(files["toml"])
 
 
+def add_metrics(card: ModelCard, tables: Mapping[str, Any]) -> ModelCard:
+    """Write `tables` into the metrics of a card that is there, in place of those of the same names; the rest of it stays.
+
+    Raises:
+        InputError: the card cannot be read or written.
+    """
+    partial = card.path.with_name(card.path.name + ".partial")
+    try:
+        fields = tomllib.loads(card.path.read_text(encoding="utf-8"))
+        fields["metrics"] = {**fields.get("metrics", {}), **tables}
+        partial.write_text(_toml(fields), encoding="utf-8")
+        partial.replace(card.path)
+    except OSError as error:
+        raise InputError(
+            f"weights: cannot write the card {card.path}: {error.strerror}; copy the model elsewhere first"
+        ) from None
+    return read_card(card.path)
+
+
 def _toml(table: Mapping[str, Any], prefix: str = "") -> str:
     """The TOML of strings, numbers, booleans, flat lists and nested tables; there is no writer in the standard library."""
     plain, tables = [], []
     for key, value in table.items():
         name = key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else json.dumps(key)
-        if isinstance(value, Mapping):
+        if prefix and _is_row(value):
+            numbers = ", ".join(f"{_toml({inner: each}).strip()}" for inner, each in value.items())
+            plain.append(f"{name} = {{ {numbers} }}\n")
+        elif isinstance(value, Mapping):
             body = _toml(value, f"{prefix}{name}.")
-            head = f"\n[{prefix}{name}]\n" if any(not isinstance(inner, Mapping) for inner in value.values()) else ""
+            own = any(not isinstance(inner, Mapping) or _is_row(inner) for inner in value.values())
+            head = f"\n[{prefix}{name}]\n" if own else ""
             tables.append(head + body)
         else:
             # A JSON string, number, boolean or list of them is also TOML; \u007f alone JSON leaves bare.
             plain.append(f"{name} = {json.dumps(value).replace(chr(127), chr(92) + 'u007f')}\n")
     return "".join(plain + tables)
+
+
+def _is_row(value: Any) -> bool:
+    """Whether it is a table of numbers alone, a row of a larger table, which reads better on one line."""
+    return isinstance(value, Mapping) and bool(value) and all(isinstance(each, int | float) for each in value.values())
 
 
 def convert_checkpoint(path: str | os.PathLike[str], model: str, output: str | os.PathLike[str]) -> ModelCard:
