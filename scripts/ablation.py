@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from vs_hdrtv.errors import InputError
@@ -38,7 +38,7 @@ from vs_hdrtv.metrics import samples
 from vs_hdrtv.metrics.results import Results, check_numbers
 from vs_hdrtv.networks import registry
 from vs_hdrtv.networks.blocks import compile_for_training
-from vs_hdrtv.training import recipes, trainer
+from vs_hdrtv.training import devices, recipes, trainer
 
 PAPER = {"psnr": 38.42, "ssim": 0.9732, "delta_e_itp": 7.83}
 """HDCFM in the paper's Table 1, on the 117 pairs of HDRTV1K's test set."""
@@ -93,6 +93,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder for weights, curves and tables; what is there goes on")
     parser.add_argument("--steps", type=int, default=budget.steps, help="of each variant (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N, mps or auto (default: %(default)s)")
     parser.add_argument("--size", type=int, default=256, help="side of a measured view in pixels, even (default: %(default)s)")
     parser.add_argument("--views", type=int, default=2, help="measured views of each scene (default: %(default)s)")
     parser.add_argument("--limit", type=int, metavar="N", help="no more than N pairs of each set, for a quick look")
@@ -102,6 +103,8 @@ def main(argv: list[str] | None = None) -> None:
     check_numbers([(f"--{name}", getattr(arguments, name), low) for name, low in least.items()])
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(arguments.threads)
+    device = devices.choose(arguments.device)
+    arguments.eager |= device.type == "mps"  # as scripts/train.py has it
     chosen = metrics.choose(METRICS)
     items = list(held_out(arguments))  # before hours of training: they may not be there
     recipe = with_steps(budget, arguments.steps)
@@ -109,8 +112,8 @@ def main(argv: list[str] | None = None) -> None:
 
     networks, facts = {}, {}
     for variant in VARIANTS:
-        networks[variant.label], facts[variant.label] = trained(variant, recipe, arguments)
-    results = measure(chosen, items, networks)
+        networks[variant.label], facts[variant.label] = trained(variant, recipe, arguments, device)
+    results = measure(chosen, items, networks, device)
     text = report(results, facts, recipe)
     (arguments.output / "table.md").write_text(text, encoding="utf-8")
     results.write_csv(arguments.output / "results.csv")
@@ -162,10 +165,12 @@ def begin(arguments: argparse.Namespace, recipe: recipes.Recipe) -> None:
         )
 
 
-def trained(variant: Variant, recipe: recipes.Recipe, arguments: argparse.Namespace) -> tuple[nn.Module, dict[str, Any]]:
+def trained(
+    variant: Variant, recipe: recipes.Recipe, arguments: argparse.Namespace, device: torch.device
+) -> tuple[nn.Module, dict[str, Any]]:
     """A variant with its averaged weights, and what training it took; trained here if it was not before."""
     folder = arguments.output / variant.folder
-    weights, finished = folder / "average.safetensors", folder / "trained.json"
+    finished = folder / "trained.json"
     torch.manual_seed(recipe.seed)
     network = registry.create(recipe.model, dropout=recipe.dropout, **variant.arguments)
     if not finished.exists():
@@ -173,17 +178,18 @@ def trained(variant: Variant, recipe: recipes.Recipe, arguments: argparse.Namesp
         folder.mkdir(exist_ok=True)
         clock = _Clock(folder / "seconds.json")
         try:
-            average = trainer.train(network, recipe, arguments.data, folder, compiled=not arguments.eager)
+            options = trainer.Options(name="ablation", device=device)
+            trainer.train(network, recipe, arguments.data, folder, compiled=not arguments.eager, options=options)
         finally:
             clock.stop()
-        save_file(average, weights)
         parameters = sum(parameter.numel() for parameter in network.parameters())
-        facts = {"parameters": parameters, "steps": recipe.steps, "seconds": clock.seconds, "threads": arguments.threads}
+        where = str(device) if device.type != "cpu" else f"{arguments.threads} CPU threads"
+        facts = {"parameters": parameters, "steps": recipe.steps, "seconds": clock.seconds, "device": where}
         finished.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    network.load_state_dict(load_file(weights))
+    network.load_state_dict(load_file(folder / "average.safetensors"))
     if not arguments.eager:
         compile_for_training(network)
-    return network.eval(), json.loads(finished.read_text(encoding="utf-8"))
+    return network.to(device).eval(), json.loads(finished.read_text(encoding="utf-8"))
 
 
 class _Clock:
@@ -203,14 +209,16 @@ class _Clock:
         self._path.write_text(json.dumps(self.seconds), encoding="utf-8")
 
 
-def measure(chosen: list[metrics.Metric], items: list[samples.Item], networks: Mapping[str, nn.Module]) -> Results:
+def measure(
+    chosen: list[metrics.Metric], items: list[samples.Item], networks: Mapping[str, nn.Module], device: torch.device
+) -> Results:
     """Every network on every pair."""
     results = Results(chosen)
     for item in items:
         sample = item.load()
         for label, network in networks.items():
             with torch.no_grad():
-                hdr = network(torch.from_numpy(sample.sdr[None]))[0].numpy()  # (3, H, W)
+                hdr = network(torch.from_numpy(sample.sdr[None]).to(device))[0].cpu().numpy()  # (3, H, W)
             results.add(label, item.group, item.name, metrics.measure(chosen, np.ascontiguousarray(hdr), sample.hdr))
     return results
 
@@ -226,14 +234,14 @@ def report(results: Results, facts: Mapping[str, Mapping[str, Any]], recipe: rec
     """Markdown: the budget, a table for each set, a note on the paper's columns."""
     (phase,) = recipe.phases
     views = f"{phase.steps} steps of {phase.batch} views of {phase.size} px"
-    threads = " and ".join(str(number) for number in sorted({fact["threads"] for fact in facts.values()}))
+    where = " and ".join(sorted({fact["device"] for fact in facts.values()}))
     lines = [
         f"Budget of each variant: {views}, L1 on PQ, Adam, rate {recipe.learning_rate:g}, seed {recipe.seed}.",
-        f"Seconds of training with reading and compiling, CPU threads: {threads}.",
+        f"Seconds of training with reading and compiling, on {where}.",
         "",
     ]
     for group in results.groups:
-        lines += [f"### {group} ({results.count(group)} pairs)", "", *_table(results, facts, group), ""]
+        lines += [f"### {group} ({results.count(group)})", "", *_table(results, facts, group), ""]
     return "\n".join(lines) + "\n" + NOTE
 
 

@@ -55,7 +55,7 @@ def test_one_command_trains_and_measures_the_five_variants(ablation, data, tmp_p
     recipe, phase = ablation.recipes.load("ablation"), ablation.recipes.Phase(size=32, batch=1, steps=9)
     monkeypatch.setattr(ablation.recipes, "load", lambda name: dataclasses.replace(recipe, phases=(phase,)))
     output = tmp_path / "runs" / "ablation"
-    small = ["--size", "32", "--views", "1", "--threads", "1", "--eager"]
+    small = ["--size", "32", "--views", "1", "--threads", "1", "--device", "cpu", "--eager"]
 
     def run(steps=2):
         ablation.main(["--data", str(data), "--output", str(output), "--steps", str(steps), *small])
@@ -63,7 +63,7 @@ def test_one_command_trains_and_measures_the_five_variants(ablation, data, tmp_p
     run()
     text = capsys.readouterr().out
     assert (output / "table.md").read_text(encoding="utf-8") == text
-    assert "Budget of each variant: 2 steps of 1 views of 32 px" in text
+    assert "Budget of each variant: 2 steps of 1 views of 32 px" in text and "on 1 CPU threads." in text
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| M")]
     # Two sets of five rows: parameters as in tests/networks/test_hdcfm.py, the paper's own row at the end.
     assert [row[1] for row in rows] == ["35,251", "79,516", "98,116", "98,116", "100,682"] * 2
