@@ -46,7 +46,7 @@ def main() -> None:
         action="append",
         default=[],
         metavar="RECIPE=STEPS",
-        help="steps of an earlier recipe whose weights were taken before its end (default: of the run of its name beside this one)",
+        help="steps of an earlier recipe whose weights were taken before its end (default: of the run of its name beside RUN)",
     )
     parser.add_argument("--final", action="store_true", help="the weights are no preview")
     arguments = parser.parse_args()
