@@ -19,7 +19,7 @@ from torch import nn
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.metrics import difference
 from vs_hdrtv.networks import registry
-from vs_hdrtv.training import devices, objectives, recipes, stopping, trainer, validation
+from vs_hdrtv.training import devices, objectives, perceptual, recipes, stopping, trainer, validation
 
 VALIDATE_EVERY = 500
 """Steps; a measurement takes about as long as a handful of them."""
@@ -53,12 +53,15 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     begin = parser.add_argument_group("what it begins with")
     begin.add_argument("--start", type=Path, help="weights (.safetensors) of an earlier recipe to start from")
     begin.add_argument("--first-stage", help="model (name or card) instead of the recipe's, of recipes for a second stage")
-    begin.add_argument("--perceptual", help="feature network and its weights: NETWORK=FILE, for example vgg19=vgg19.pth")
+    begin.add_argument("--perceptual", help=perceptual.ARGUMENT)
     where = parser.add_argument_group("where")
     where.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: CUDA where there is a device)")
     where.add_argument("--precision", choices=list(devices.PRECISIONS), help="(default: bfloat16 on CUDA, else float32)")
     where.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads (default: %(default)s)")
     where.add_argument("--workers", type=int, help="processes that make pairs (default: 1; CUDA: CPU cores less one, 8 at most)")
+    where.add_argument(
+        "--pairs", choices=("host", "device"), default="host", help="who makes pairs: worker processes, or torch on the device"
+    )
     where.add_argument("--eager", action="store_true", help="compile nothing: slower, needs no C++ compiler")
     pieces = parser.add_argument_group("in pieces")
     pieces.add_argument("--minutes", type=float, metavar="N", help="stop after N minutes, start-up included, with a checkpoint")
@@ -91,6 +94,7 @@ def options(arguments: argparse.Namespace) -> trainer.Options:
         name=arguments.recipe,
         device=device,
         precision=arguments.precision or devices.default_precision(device),
+        pairs_on_device=arguments.pairs == "device",
         workers=devices.default_workers(device) if arguments.workers is None else arguments.workers,
         checkpoint_minutes=arguments.checkpoint_minutes,
         small=arguments.small_checkpoint,

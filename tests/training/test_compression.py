@@ -50,9 +50,10 @@ def test_the_same_bytes_every_time(codec):
 def test_quantisation_round_trip():
     # What is 8-bit 4:2:0 already comes back code for code.
     rng = np.random.default_rng(0)
-    codes = tuple(rng.integers(low, high, size).astype(np.uint8) for low, high, size in (
-        (90, 140, (8, 12)), (120, 136, (4, 6)), (120, 136, (4, 6))
-    ))
+    codes = tuple(
+        rng.integers(low, high, size).astype(np.uint8)
+        for low, high, size in ((90, 140, (8, 12)), (120, 136, (4, 6)), (120, 136, (4, 6)))
+    )
     again = compression.to_planes(compression.from_planes(codes))
     assert all((a == b).all() for a, b in zip(codes, again, strict=True))
 

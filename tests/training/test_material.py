@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vs_hdrtv.errors import InputError
-from vs_hdrtv.training import dataset, material, operators, pairs, scenes, trainer
+from vs_hdrtv.training import batches, dataset, material, operators, pairs, scenes, trainer
 from vs_hdrtv.training.recipes import Phase, Recipe
 
 EVERYTHING = pairs.Variety(peaks=0.5, gamut=0.5, compression=0.3, perspective=0.5, video=0.3, films=0.3)
@@ -87,10 +87,10 @@ def opened(monkeypatch):
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_no_other_split_reaches_a_batch(data, opened, split):
     loaded = material.find(data, split, EVERYTHING).load()
-    batches = [trainer.make_batch(loaded, RECIPE, step) for step in range(25)]
+    drawn_batches = [batches.make_batch(loaded, RECIPE, step) for step in range(25)]
     assert opened
     assert {scenes.split(place) for _, place in opened} == {split}
-    drawn = {pair.operator for batch in batches for pair in batch}
+    drawn = {pair.operator for batch in drawn_batches for pair in batch}
     assert not drawn & set(operators.UNSEEN)
     assert "photo" not in drawn
     assert "film" in drawn
@@ -107,7 +107,7 @@ def test_training_asks_for_its_own_split(data, tmp_path, monkeypatch):
     def stop(*arguments, **others):
         raise InterruptedError
 
-    monkeypatch.setattr(trainer, "DataLoader", stop)
+    monkeypatch.setattr(batches, "DataLoader", stop)
     import torch
 
     with pytest.raises(InterruptedError):
@@ -120,7 +120,7 @@ def test_without_variety_pairs_are_those_of_the_first_recipes(data):
     loaded = material.find(data / "hdr_stills", "train").load()
     plain = dataclasses.replace(RECIPE, variety=pairs.PLAIN)
     pictures = [scene.read() for scene in scenes.find(data / "hdr_stills", "train")]
-    for item, pair in enumerate(trainer.make_batch(loaded, plain, 3)):
+    for item, pair in enumerate(batches.make_batch(loaded, plain, 3)):
         rng = np.random.default_rng((RECIPE.seed, 3, item))
         view = scenes.random_view(pictures[rng.integers(len(pictures))], 32, rng)
         expected = pairs.make_pair(view, rng, look=1.0)

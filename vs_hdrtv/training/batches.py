@@ -1,0 +1,116 @@
+"""Batches of pairs, each a function of the recipe and its step alone, made by worker processes or on the training device."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from ..color.arrays import namespace
+from ..color.overexposure import overexposure_mask
+from . import material, pairs, stopping, validation
+from .recipes import Recipe
+
+Batch = tuple[Tensor, Tensor]
+"""`sdr` and `hdr`, (batch, 3, size, size) float32."""
+
+AHEAD = 8
+"""Batches that are made before they are asked for: few, since they lie in shared memory, of which a container may have 64 MB."""
+
+DRAWS = 30
+"""Pairs that are looked at for one with enough over-exposed; the last is taken as it is, since dark material may have none."""
+
+
+def from_workers(sources: material.Sources, recipe: Recipe, start: int, workers: int, pinned: bool = False) -> Iterator[Batch]:
+    """Endless batches from step `start` on, made by numpy in processes of their own; the same for any number of them.
+
+    Args:
+        sources: what the pairs are made of.
+        recipe: how.
+        start: step.
+        workers: processes, each of which holds the pictures; 0 for none but this one.
+        pinned: put the batches into memory that a CUDA device reads at once.
+    """
+    loader = DataLoader(
+        Stream(sources, recipe, start),
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=max(2, AHEAD // workers) if workers else None,
+        pin_memory=pinned,
+        worker_init_fn=stopping.leave_to_parent,
+    )
+    return iter(loader)
+
+
+def on_device(sources: material.Sources, recipe: Recipe, start: int, device: torch.device) -> Iterator[Batch]:
+    """Endless batches from step `start` on, made by torch on `device` out of views that the host cuts.
+
+    The random choices are those of `from_workers`; sums are rounded otherwise. H.264 and HEVC stay on the host.
+    """
+    loaded = sources.load()
+    return (_stacked(make_batch(loaded, recipe, step, device)) for step in itertools.count(start))
+
+
+def of_validation(sources: material.Sources, recipe: Recipe) -> validation.Batches:
+    """Fixed pairs of the recipe's own kind, in batches of its last phase; of validation scenes if `sources` are."""
+    loaded, phase = sources.load(), recipe.phases[-1]
+    numbers = itertools.batched(range(-(-validation.PAIRS // phase.batch) * phase.batch), phase.batch)
+    return [
+        _stacked([_draw(loaded, phase.size, np.random.default_rng((recipe.seed, validation.SEED, n)), recipe) for n in batch])
+        for batch in numbers
+    ]
+
+
+def make_batch(loaded: material.Material, recipe: Recipe, step: int, device: torch.device | None = None) -> list[pairs.Pair]:
+    """The pairs of one step of a recipe, `device` as for `material.Material.draw`."""
+    phase = recipe.phase(step)
+    generators = (np.random.default_rng((recipe.seed, step, item)) for item in range(phase.batch))
+    return [_draw(loaded, phase.size, rng, recipe, device) for rng in generators]
+
+
+class Stream(IterableDataset[Batch]):
+    """`from_workers` as a data set of torch."""
+
+    def __init__(self, sources: material.Sources, recipe: Recipe, start: int) -> None:
+        self.sources = sources
+        self.recipe = recipe
+        self.start = start
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Of N workers each makes every Nth."""
+        torch.set_num_threads(1)
+        loaded = self.sources.load()
+        worker = get_worker_info()
+        first, stride = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        for step in itertools.count(self.start + first, stride):
+            yield _stacked(make_batch(loaded, self.recipe, step))
+
+
+def _stacked(batch: list[pairs.Pair]) -> Batch:
+    xp = namespace(batch[0].sdr)
+    sdr, hdr = (xp.stack([getattr(pair, side) for pair in batch]) for side in ("sdr", "hdr"))  # (N, 3, H, W)
+    return torch.as_tensor(sdr), torch.as_tensor(hdr)
+
+
+def _draw(
+    loaded: material.Material, size: int, rng: np.random.Generator, recipe: Recipe, device: torch.device | None = None
+) -> pairs.Pair:
+    draw = partial(loaded.draw, size, rng, recipe.look, recipe.bars, recipe.variety, device)
+    pair = draw()
+    for _ in range(DRAWS - 1 if recipe.overexposed else 0):
+        if _overexposed(pair) >= recipe.overexposed:
+            break
+        pair = draw()
+    return pair
+
+
+def _overexposed(pair: pairs.Pair) -> float:
+    """Share of a pair's pixels that are over-exposed."""
+    mask = overexposure_mask(pair.sdr[None])  # (1, 1, H, W)
+    xp = namespace(mask)
+    return float(xp.mean(xp.astype(mask > 0, mask.dtype)))
