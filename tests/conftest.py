@@ -11,6 +11,7 @@ from vs_hdrtv import engines
 
 engines.preload()  # before VapourSynth loads vapoursynth-mlrt-ov, whose own OpenVINO would take its place
 
+
 @pytest.fixture
 def moving_clip():
     """A function that makes a clip of moving colour patches with noise, the same at every call.

@@ -95,6 +95,7 @@ def test_a_brighter_master_rolls_off_into_the_peak_instead_of_clipping(white):
     luma = np.asarray(sdr_to_hdr(bright, "bt2446a", reference_white=406).get_frame(0)[0]).astype(int)
     assert luma[:, 0].mean() - luma[:, -1].mean() > 5
 
+
 def constant_patches(width=64, height=48):
     """White, and red, green and blue patches of eight pixels: what dither and rounding alone could lift above the peak."""
     rng = np.random.default_rng(5)

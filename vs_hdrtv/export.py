@@ -23,9 +23,7 @@ SMALLEST = 32
 """Pixels a side that the networks need at least."""
 
 
-def to_onnx(
-    network: nn.Module, path: Path, *, reads: Sequence[str] = ("sdr",), writes: str = "hdr", channels: int = 3
-) -> None:
+def to_onnx(network: nn.Module, path: Path, *, reads: Sequence[str] = ("sdr",), writes: str = "hdr", channels: int = 3) -> None:
     """Write `network` as an ONNX file, float32, (1, `channels`, height, width) with free height and width, alike for all inputs.
 
     The file depends on the weights and the library versions alone: no paths, no times.

@@ -327,9 +327,7 @@ def test_an_answer_that_cannot_be_written_is_one_line(video_file):
     for unbuffered in ("", "1"):  # with a buffer Python would try once more when it ends
         environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
         with Path("/dev/full").open("w") as full:
-            done = subprocess.run(
-                command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=root, env=environment
-            )
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=root, env=environment)
         assert (done.returncode, done.stderr) == (2, "info: No space left on device\n")
 
 

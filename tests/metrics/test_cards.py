@@ -100,7 +100,7 @@ def test_on_the_command_line(written, tmp_path, monkeypatch, capsys):
     captured = capsys.readouterr()
     assert f"own: {SET}, own: psnr_db is 30.0000, 38.5000 in the card" in captured.out
     assert captured.err.count("\n") == 1
-    assert "own is not what its card says: 2 differences in 3 numbers" in captured.err
+    assert "own is not what its card says: 2 of 3 numbers differ" in captured.err
 
 
 def test_a_card_that_says_nothing(card, tmp_path):

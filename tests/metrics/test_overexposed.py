@@ -84,7 +84,7 @@ def test_features_of_a_given_network():
     found = measure([metric], changed(0.1, 0.3), REFERENCE, sdr=SDR)
     assert found[NETWORK] == pytest.approx(0.1 * 3 * 256, rel=1e-4)
     assert math.isnan(measure([metric], changed(0.1, 0.3), REFERENCE, sdr=0 * SDR)[NETWORK])
-    with pytest.raises(InputError, match=f"{NETWORK} needs a network and its weights; give --perceptual"):
+    with pytest.raises(InputError, match=f"{NETWORK} needs a network; give --perceptual"):
         choose([NETWORK])
 
 

@@ -45,7 +45,7 @@ def test_each_encoder_in_each_file_says_what_the_clip_says(moving_clip, tmp_path
                 if name == "ffv1":
                     assert not difference.any()
                 else:
-                    assert abs(difference.mean()) < 0.01 * 2 ** wanted.format.bits_per_sample
+                    assert abs(difference.mean()) < 0.01 * 2**wanted.format.bits_per_sample
 
 
 def test_ffv1_takes_as_many_slices_whatever_the_machine():

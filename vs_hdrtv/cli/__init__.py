@@ -112,10 +112,11 @@ COMMANDS: dict[str, Command] = {
     ),
     "weights": Command(
         ".weights",
-        "list, check and import networks' weights",
+        "list, check, measure and import networks' weights",
         (
             "vs-hdrtv weights list",
             "vs-hdrtv weights verify hdcfm",
+            "vs-hdrtv weights measure hdcfm --metrics results.json",
             "vs-hdrtv weights import Mode.pth.tar --model hdcfm --output hdcfm-authors.safetensors",
         ),
         extra="train",

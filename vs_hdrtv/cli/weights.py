@@ -92,7 +92,7 @@ def _check(card: ModelCard, arguments: argparse.Namespace) -> str:
         say(f"{card.name}: {line}")
     if lines:
         raise InputError(
-            f"weights verify: {card.name} is not what its card says: {len(lines)} differences in {count} numbers; "
+            f"weights verify: {card.name} is not what its card says: {len(lines)} of {count} numbers differ; "
             "are the data those of the card?"
         )
     return f"all {count} numbers as in its card"

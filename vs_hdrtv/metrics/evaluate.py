@@ -82,8 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     measured.add_argument(
         "--perceptual",
-        metavar="NETWORK=FILE",
-        help=f"feature network of torchvision and its weights, which adds {NETWORK}, for example vgg19=vgg19.pth",
+        metavar="NETWORK[=FILE]",
+        help=f"adds {NETWORK}: efficientnet_lite0 (brings its weights), or one of torchvision and its weights, vgg19=vgg19.pth",
     )
     measured.add_argument("--goals", action="store_true", help="say of each goal of the weights whether it was reached")
     for name, code in CODE.items():

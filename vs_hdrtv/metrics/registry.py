@@ -133,7 +133,7 @@ def choose(
             metric = replace(metric, function=partial(metric.function, folder=octave.find_code(code, (folders or {}).get(code))))
         if name == NETWORK:
             if network is None:
-                raise InputError(f"metrics: {name} needs a network and its weights; give --perceptual NETWORK=FILE")
+                raise InputError(f"metrics: {name} needs a network; give --perceptual efficientnet_lite0, or NETWORK=FILE")
             metric = replace(metric, function=partial(metric.function, network=network))
         chosen.append(metric)
     if not chosen:

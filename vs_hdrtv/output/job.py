@@ -155,8 +155,7 @@ class Unfinished:
         ]
         if changes:
             raise InputError(
-                f"{self._who}: {self.folder} was begun otherwise: {'; '.join(changes)}. "
-                f"Give the same again, or {afresh}"
+                f"{self._who}: {self.folder} was begun otherwise: {'; '.join(changes)}. Give the same again, or {afresh}"
             )
 
 
