@@ -43,16 +43,24 @@ class HierarchicalModulationEstimation(nn.Module):
 
     def forward(self, sdr: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """(N, 3, H, W) -> the global vector (N, 6) and the local map (N, 6, H, W)."""
+        return self.conditions(self.features(sdr), sdr.shape[2:])
+
+    def features(self, sdr: Tensor) -> Tensor:
+        """What both conditions are made of: (N, 3, H, W) -> (N, 128, H/32, W/32), rounded up."""
         x = sdr
         for index, conv in enumerate(self.convs):
             x = functional.leaky_relu(self.pool(conv(x)), 0.2)  # half the size, rounded up
             if index < len(self.norms):
                 x = self.norms[index](x)
+        return x
+
+    def conditions(self, x: Tensor, size: torch.Size) -> tuple[Tensor | None, Tensor | None]:
+        """`features` -> the global vector (N, 6) and the local map (N, 6, H, W) of `size`."""
         vector = local = None
         if self.global_vector is not None:
             vector = global_average(self.global_vector(self.dropout(x))).flatten(1)  # (N, 6)
         if self.local_map is not None:
-            local = self._full_size(self.local_map(self.dropout(x)), sdr.shape[2:])
+            local = self._full_size(self.local_map(self.dropout(x)), size)
         return vector, local
 
     @staticmethod
@@ -248,7 +256,10 @@ class HDCFM(nn.Module):
 
     def forward(self, sdr: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, 3, H, W)."""
-        vector, local = self.condition(sdr)
+        return self.mapped(sdr, *self.condition(sdr))
+
+    def mapped(self, sdr: Tensor, vector: Tensor | None, local: Tensor | None) -> Tensor:
+        """`sdr` under its conditions: (N, 3, H, W), (N, 6), (N, 6, H, W) -> (N, 3, H, W)."""
         x = self.first_local(self.first_global(self.first(sdr), vector), local)
         x = torch.relu(x)  # (N, C, H, W)
         x = self.middle_local(self.middle_global(self.middle(x), vector), local)
