@@ -1,11 +1,13 @@
 """Plans without VapourSynth: windows, offsets at the ends of a scene, each value computed once."""
 
 import gc
+import threading
 import weakref
 
 import numpy as np
+import pytest
 
-from vs_hdrtv.pipeline import Source, Step, compute, windows
+from vs_hdrtv.pipeline import Memo, Source, Step, compute, cuts_of, windows
 from vs_hdrtv.stages import Stage
 
 
@@ -98,3 +100,123 @@ def test_sources_come_in_the_order_of_the_inputs():
     inner = Stage(name="inner", reads={"sdr": (0,)}, writes="hdr", function=lambda x: x)
     outer = Stage(name="outer", reads={"hdr": (0,), "mask": (0,)}, writes="hdr", function=lambda x, y: x)
     assert list(windows(Step(outer, {"hdr": Step(inner, {"sdr": first}), "mask": second}))) == [first, second]
+
+
+def with_cuts():
+    """The chain of two stages, both of which stop at cuts."""
+    source, cuts = Source("sdr"), Source("cuts")
+    inner = Stage(name="inner", reads={"sdr": (-1, 0, 1)}, writes="features", function=window_sum([]))
+    outer = Stage(name="outer", reads={"features": (-1, 0, 1)}, writes="hdr", function=window_sum([]))
+    return source, cuts, Step(outer, {"features": Step(inner, {"sdr": source}, cuts)}, cuts)
+
+
+def test_cuts_are_read_where_windows_could_cross_them_and_come_last():
+    source, cuts, outer = with_cuts()
+    assert windows(outer) == {source: (-2, 2), cuts: (-1, 2)}
+    assert list(windows(outer)) == [source, cuts]
+    assert cuts_of(outer) is cuts
+    assert cuts_of(chain([])[1]) is None
+    mapping = Stage(name="map", reads={"hdr": (0,)}, writes="packed", function=lambda x: x)
+    assert cuts_of(Step(mapping, {"hdr": outer})) is cuts
+    forward = Stage(name="forward", reads={"sdr": (0, 3)}, writes="hdr", function=window_sum([]))
+    assert windows(Step(forward, {"sdr": source}, cuts)) == {source: (0, 3), cuts: (0, 3)}
+
+
+def test_nothing_is_read_beyond_a_cut():
+    _source, cuts, outer = with_cuts()
+    flags_asked = []
+
+    def is_cut(wanted, frame):
+        assert wanted is cuts
+        flags_asked.append(frame)
+        return frame in (4, 6)
+
+    def value(frame):
+        return compute(outer, frame, (0, 9), calls_of(outer), lambda _, at: np.asarray(10.0**at), is_cut)
+
+    # Frames 4 and 5 are a scene: inner(4) = 2 f4 + f5, inner(5) = f4 + 2 f5.
+    assert value(4) == 2 * (2e4 + 1e5) + (1e4 + 2e5)
+    assert value(5) == (2e4 + 1e5) + 2 * (1e4 + 2e5)
+    assert min(flags_asked) >= 3
+    assert max(flags_asked) <= 7
+
+
+def counting(memo_frames=None, memo_bytes=None):
+    """The chain, its memo, and what it calls."""
+    calls = []
+    _, outer = chain(calls)
+    return outer, Memo(outer, memo_frames, memo_bytes), calls
+
+
+@pytest.mark.parametrize(
+    ("frames", "size", "runs"),
+    [(None, None, 20), (6, 1 << 20, 20), (0, 1 << 20, 38), (64, 0, 38), (64, 6 * 8, 20)],  # 10 outer; 10, or 10 * 3 - 2 inner
+)
+def test_a_memo_bounds_frames_and_bytes_and_changes_no_value(frames, size, runs):
+    outer, memo, calls = counting(frames, size)
+    for frame in range(10):
+        arguments = (outer, frame, (0, 9), calls_of(outer), lambda _, at: np.asarray(at, dtype=np.float64) ** 3)
+        assert compute(*arguments, memo=memo) == compute(*arguments)
+        assert len(memo) <= (64 if frames is None else frames)
+        assert memo.bytes == 8 * len(memo)
+        assert memo.bytes <= (1 << 30 if size is None else size)
+    assert len(calls) - 38 == runs  # without a memo it is 38
+
+
+def test_a_memo_holds_only_what_several_frames_are_made_of():
+    source, outer = chain([])
+    last = Step(Stage(name="last", reads={"hdr": (0,)}, writes="packed", function=lambda x: x), {"hdr": outer})
+    memo = Memo(last)
+    assert [memo.holds(node) for node in (source, outer.inputs["features"], outer, last)] == [True, True, False, False]
+
+
+def test_two_threads_that_want_one_value_compute_it_once():
+    outer, memo, _ = counting()
+    key = (outer.inputs["features"], 3)
+    begun, go_on = threading.Event(), threading.Event()
+    calls, found = [], []
+
+    def slow(node, at):
+        calls.append(at)
+        begun.set()
+        assert go_on.wait(30)
+        return np.asarray(7.0)
+
+    threads = [threading.Thread(target=lambda: found.append(memo.get(key, slow))) for _ in range(4)]
+    threads[0].start()
+    assert begun.wait(30)
+    for thread in threads[1:]:
+        thread.start()
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+    assert calls == [3]
+    assert found == [7.0] * 4
+
+
+def test_a_value_that_failed_is_not_remembered():
+    outer, memo, _ = counting()
+    key = (outer.inputs["features"], 3)
+    begun, go_on = threading.Event(), threading.Event()
+    found = []
+
+    def fail(node, at):
+        begun.set()
+        assert go_on.wait(30)
+        raise ValueError("no")
+
+    def first():
+        with pytest.raises(ValueError, match="no"):
+            memo.get(key, fail)
+        found.append("failed")
+
+    threads = [threading.Thread(target=first)]
+    threads[0].start()
+    assert begun.wait(30)
+    threads.append(threading.Thread(target=lambda: found.append(memo.get(key, lambda node, at: np.asarray(2.0)))))
+    threads[1].start()
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(map(str, found)) == ["2.0", "failed"]
+    assert memo.get(key, fail) == 2

@@ -22,7 +22,8 @@ from .engines import Engine
 from .errors import InputError
 from .hdr10 import SIGNALLING, MasteringDisplay
 from .light import AVERAGE_MAX_RGB, MAX_RGB
-from .pipeline import Calls, Source, Step, compute, windows
+from .pipeline import CUTS, Calls, Memo, Source, Step, compute, cuts_of, windows
+from .scenes import CUT, Scenes, cut_clip, shifted
 from .sources import ClipSource, open_source
 from .stages import Stage, without_bars
 from .weights import ModelCard
@@ -46,7 +47,14 @@ def plan_of(clip: vs.VideoNode) -> Plan | None:
     return _PLANS.get(clip) if isinstance(clip, vs.VideoNode) else None
 
 
-def apply(stage: Stage, clips: Mapping[str, vs.VideoNode], *, engine: Engine | None = None, force: bool = False) -> vs.VideoNode:
+def apply(
+    stage: Stage,
+    clips: Mapping[str, vs.VideoNode],
+    *,
+    engine: Engine | None = None,
+    force: bool = False,
+    scenes: Scenes = "auto",
+) -> vs.VideoNode:
     """Clip of `stage`, fused with the stages that its input clips come from.
 
     Args:
@@ -54,9 +62,12 @@ def apply(stage: Stage, clips: Mapping[str, vs.VideoNode], *, engine: Engine | N
         clips: the clip of each signal that the stage reads, all of one length and size.
         engine: runs networks; None takes that of the first input clip's plan, else `engines.create("auto")`.
         force: take a clip tagged PQ or HLG for SDR.
+        scenes: what a stage that reads several frames does not read over; see `scenes.cut_clip`. With `auto` it follows the
+            stages before it that read several frames.
 
     Raises:
-        InputError: a clip cannot be read as its signal, the clips differ in length or size, or the model cannot be loaded.
+        InputError: a clip cannot be read as its signal, the clips differ in length or size, the model cannot be loaded, or
+            `scenes` makes no sense.
     """
     plans = {signal: plan for signal, clip in clips.items() if (plan := plan_of(clip)) is not None}
     for signal, plan in plans.items():
@@ -85,10 +96,30 @@ def apply(stage: Stage, clips: Mapping[str, vs.VideoNode], *, engine: Engine | N
             sources[same] = open_source(stage.name, clip, signal, force=force, known=signal in plans)
         inputs[signal] = same
     _check_alike(stage, sources)
-    plan = Plan(Step(stage, inputs), sources, engine, calls | {stage: _call(stage, engine)})
+    cuts = _cuts(stage, inputs, sources, scenes)
+    plan = Plan(Step(stage, inputs, cuts), sources, engine, calls | {stage: _call(stage, engine)})
     node = _materialise(plan)
     _PLANS[node] = plan
     return node
+
+
+def _cuts(stage: Stage, inputs: Mapping[str, Source | Step], sources: dict[Source, ClipSource], scenes: Scenes) -> Source | None:
+    """The cuts that a stage does not read over, None for one that reads frame n alone; a new source is added to `sources`."""
+    if not any(offset for offsets in stage.reads.values() for offset in offsets):
+        return None
+    if scenes == "auto":
+        followed = next((cuts for node in inputs.values() if (cuts := cuts_of(node)) is not None), None)
+        if followed is not None:
+            return followed
+    pictures = [source for source in sources if source.signal not in (CUTS, "mask")]
+    # The picture as it was shot, where it is there: what came of it may have lost what tells two scenes apart.
+    picture = next((source for source in pictures if source.signal == "sdr"), pictures[0])
+    clip = cut_clip(stage.name, sources[picture].raw, scenes)
+    same = next((key for key, value in sources.items() if value.raw is clip), None)
+    if same is None:
+        same = Source(CUTS)
+        sources[same] = ClipSource(clip, clip, {}, stage.name, CUTS, force=False)
+    return same
 
 
 def _adopt(plan: Plan, sources: dict[Source, ClipSource]) -> Step:
@@ -109,8 +140,10 @@ def _rebuilt(node: Source | Step, replaced: dict[Source | Step, Source | Step]) 
     """`node` with what it is made of replaced; what stays the same stays the same object."""
     if node not in replaced and isinstance(node, Step):
         inputs = {signal: _rebuilt(value, replaced) for signal, value in node.inputs.items()}
-        same = all(inputs[signal] is node.inputs[signal] for signal in inputs)
-        replaced[node] = node if same else Step(node.stage, inputs)
+        cuts = None if node.cuts is None else replaced[node.cuts]
+        same = cuts is node.cuts and all(inputs[signal] is node.inputs[signal] for signal in inputs)
+        assert not isinstance(cuts, Step)
+        replaced[node] = node if same else Step(node.stage, inputs, cuts)
     return replaced[node]
 
 
@@ -136,7 +169,8 @@ def _load(card: ModelCard, engine: Engine) -> Callable[..., Array]:
 
 
 def _check_alike(stage: Stage, sources: Mapping[Source, ClipSource]) -> None:
-    shapes = {(source.raw.width, source.raw.height, source.raw.num_frames) for source in sources.values()}
+    pictures = [source.raw for source in sources.values() if source.signal != CUTS]
+    shapes = {(clip.width, clip.height, clip.num_frames) for clip in pictures}
     if len(shapes) > 1:
         found = " and ".join(f"{w}x{h}, {n} frames" for w, h, n in sorted(shapes))
         raise InputError(f"{stage.name}: clips differ ({found}); give clips of one size and length")
@@ -173,20 +207,30 @@ def _materialise(plan: Plan) -> vs.VideoNode:
     inputs, positions = _window_clips(plan)
     properties = _properties(stage)
     last = template.num_frames - 1
+    cuts = cuts_of(plan.step)
+    memo = Memo(plan.step)  # of this clip alone: it goes with it
 
     def run(n: int, f: list[vs.VideoFrame]) -> vs.VideoFrame:
+        def frame_of(source: Source, frame: int) -> vs.VideoFrame:
+            return f[positions[source][1] + frame - n]
+
         def fetch(source: Source, frame: int) -> Array:
-            return plan.sources[source].read(f[positions[source][1] + frame - n], plan.engine)
+            return plan.sources[source].read(frame_of(source, frame), plan.engine)
+
+        def is_cut(source: Source, frame: int) -> bool:
+            return bool(frame_of(source, frame).props[CUT])
 
         try:
             for source, clip in plan.sources.items():
                 clip.check(f[positions[source][0]].props, n)
-            result = compute(plan.step, n, (0, last), plan.calls, fetch)
+            result = compute(plan.step, n, (0, last), plan.calls, fetch, is_cut, memo)
         except InputError as error:
             raise vs.Error(str(error)) from None
         out = vs.core.create_video_frame(out_format.id, width, height)
         _write(out, result, plan.engine)
-        _copy_properties(f[0].props, out.props, properties)
+        # What the next stage follows, should the user put something between.
+        found = {} if cuts is None else {CUT: int(is_cut(cuts, n))}
+        _copy_properties(f[0].props, out.props, properties | found)
         return out
 
     # ModifyFrame alone runs one callback at a time; made anew for each frame inside FrameEval, they run in parallel.
@@ -209,20 +253,8 @@ def _window_clips(plan: Plan) -> tuple[list[vs.VideoNode], dict[Source, tuple[in
         clip = plan.sources[source]
         positions[source] = (len(clips), len(clips) + 1 - low)
         clips.append(clip.raw)
-        clips.extend(_shifted(clip.window_clip(plan.engine), offset) for offset in range(low, high + 1))
+        clips.extend(shifted(clip.window_clip(plan.engine), offset) for offset in range(low, high + 1))
     return clips, positions
-
-
-def _shifted(clip: vs.VideoNode, offset: int) -> vs.VideoNode:
-    """Clip whose frame n is frame n + offset of `clip`, the ends repeated, of the same length."""
-    count = clip.num_frames
-    if offset == 0:
-        return clip
-    if abs(offset) >= count:
-        return (clip[-1] if offset > 0 else clip[0]) * count
-    if offset > 0:
-        return clip[offset:] + clip[-1] * offset
-    return clip[0] * -offset + clip[:offset]
 
 
 def _write(out: vs.VideoFrame, result: Array, engine: Engine) -> None:

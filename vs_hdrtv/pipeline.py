@@ -5,7 +5,10 @@ A plan knows nothing of VapourSynth or ComfyUI: a front gives `fetch`, which han
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 
 from .color.arrays import Array
@@ -14,18 +17,25 @@ from .stages import Stage
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A place where frames come in; told apart by identity."""
+    """A place where frames come in; told apart by identity. The signal `cuts` says of a frame whether a scene begins with it."""
 
     signal: str
 
 
+CUTS = "cuts"
+"""The signal of a source that has no picture."""
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A stage and where each signal that it reads comes from."""
+    """A stage, where each signal that it reads comes from, and the cuts that it does not read over (None: it reads over all)."""
 
     stage: Stage
     inputs: Mapping[str, Source | Step]
+    cuts: Source | None = None
 
+
+Node = Source | Step
 
 Calls = Mapping[Stage, Callable[..., Array]]
 """What runs each stage: its array function, or its network as an engine loaded it."""
@@ -33,35 +43,142 @@ Calls = Mapping[Stage, Callable[..., Array]]
 Fetch = Callable[[Source, int], Array]
 """`fetch(source, frame)` -> (1, C, H, W) on the engine's device."""
 
+IsCut = Callable[[Source, int], bool]
+"""`is_cut(source of cuts, frame)`: a scene begins with that frame."""
 
-def windows(step: Step) -> dict[Source, tuple[int, int]]:
-    """Lowest and highest frame offset at which each source of a plan is read, 0 always being inside."""
-    found: dict[Source, tuple[int, int]] = {}
-    waiting: list[tuple[Source | Step, int, int]] = [(step, 0, 0)]
+MEMO_FRAMES = 64
+"""Values that a plan's memo holds at most; 0 for none."""
+
+MEMO_BYTES = 1 << 30
+"""And their size: 2160p in float32 is 100 MB a frame."""
+
+
+def spans(step: Step) -> dict[Node, tuple[int, int]]:
+    """Lowest and highest frame offset at which each part of a plan is needed, 0 always being inside."""
+    found: dict[Node, tuple[int, int]] = {}
+    waiting: list[tuple[Node, int, int]] = [(step, 0, 0)]
     while waiting:
         node, low, high = waiting.pop()
-        if isinstance(node, Source):
-            known = found.get(node, (0, 0))
-            found[node] = (min(known[0], low), max(known[1], high))
-        else:
-            reads = node.stage.reads.items()
-            inputs = [(node.inputs[signal], low + min(offsets), high + max(offsets)) for signal, offsets in reads]
+        known = found.get(node, (0, 0))
+        found[node] = (min(known[0], low), max(known[1], high))
+        if isinstance(node, Step):
+            inputs: list[tuple[Node, int, int]] = [
+                (node.inputs[signal], low + min(offsets), high + max(offsets)) for signal, offsets in node.stage.reads.items()
+            ]
+            if node.cuts is not None:
+                # Between m and m - 1 there is a cut where a scene begins with m: the lowest frame's own flag is not asked for.
+                lowest, highest = (bound(offset for _, *window in inputs for offset in window) for bound in (min, max))
+                inputs.append((node.cuts, min(lowest + 1, highest), highest))
             waiting += reversed(inputs)  # the first input's sources come first: the result has their properties
     return found
 
 
-def compute(step: Step, frame: int, scene: tuple[int, int], calls: Calls, fetch: Fetch) -> Array:
+def windows(step: Step) -> dict[Source, tuple[int, int]]:
+    """Lowest and highest frame offset at which each source of a plan is read, 0 always being inside; cuts come last."""
+    found = {node: span for node, span in spans(step).items() if isinstance(node, Source)}
+    return dict(sorted(found.items(), key=lambda item: item[0].signal == CUTS))
+
+
+def cuts_of(node: Node) -> Source | None:
+    """The cuts of the last step of a plan that has some, None where none of its steps has."""
+    if isinstance(node, Source):
+        return None
+    below = (cuts_of(value) for value in node.inputs.values())
+    return node.cuts or next((cuts for cuts in below if cuts is not None), None)
+
+
+class Memo:
+    """The values of a plan that several frames are made of, least recently used out first; safe between threads.
+
+    It saves work and nothing else: a value is a function of its part of the plan and its frame alone, whoever computes it. Two
+    threads that want the same value at once compute it once.
+
+    Args:
+        step: end of the plan.
+        frames: values held at most; None for `MEMO_FRAMES`, 0 for no memo.
+        size: bytes held at most; None for `MEMO_BYTES`.
+    """
+
+    def __init__(self, step: Step, frames: int | None = None, size: int | None = None) -> None:
+        self._frames = MEMO_FRAMES if frames is None else frames
+        self._size = MEMO_BYTES if size is None else size
+        several = {node for node, (low, high) in spans(step).items() if low < high} if self._frames else set()
+        self._nodes = frozenset(several)
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[Node, int], Array] = OrderedDict()
+        self._bytes = 0
+        self._waited: dict[tuple[Node, int], Future[Array]] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def bytes(self) -> int:
+        """What is held."""
+        return self._bytes
+
+    def holds(self, node: Node) -> bool:
+        """Whether more than one frame is made of a value of `node`."""
+        return node in self._nodes
+
+    def get(self, key: tuple[Node, int], compute: Callable[[Node, int], Array]) -> Array:
+        """The value of a key, computed where nobody has or is about to."""
+        while True:
+            with self._lock:
+                if key in self._kept:
+                    self._kept.move_to_end(key)
+                    return self._kept[key]
+                other = self._waited.get(key)
+                if other is None:
+                    own = self._waited[key] = Future()
+                    break
+            # No two threads wait for each other: who computes waits for what the value is made of, and plans have no loops.
+            try:
+                return other.result()
+            except CancelledError:
+                pass  # it failed there; here it fails with an error of its own
+        try:
+            array = compute(*key)
+        except BaseException:
+            with self._lock:
+                del self._waited[key]
+            own.cancel()
+            raise
+        with self._lock:
+            del self._waited[key]
+            self._keep(key, array)
+        own.set_result(array)
+        return array
+
+    def _keep(self, key: tuple[Node, int], array: Array) -> None:
+        self._kept[key] = array
+        self._bytes += array.nbytes
+        while len(self._kept) > self._frames or self._bytes > self._size:
+            self._bytes -= self._kept.popitem(last=False)[1].nbytes
+
+
+def compute(
+    step: Step,
+    frame: int,
+    bounds: tuple[int, int],
+    calls: Calls,
+    fetch: Fetch,
+    is_cut: IsCut | None = None,
+    memo: Memo | None = None,
+) -> Array:
     """Value of `step` at `frame`.
 
     Args:
         step: end of the plan.
         frame: frame number.
-        scene: first and last frame of the scene that `frame` lies in. A stage that reads over its ends gets the nearest
-            frame inside, which lies inside the window already asked for.
+        bounds: first and last frame of the clip. A stage that reads over its ends or over a cut gets the nearest frame inside,
+            which lies inside the window already asked for.
         calls: what runs each stage of the plan.
         fetch: gives the sources' frames.
+        is_cut: says where scenes begin; None for nowhere.
+        memo: of this plan, to be given for each of its frames.
     """
-    return _Frame(scene, calls, fetch).value(step, frame)
+    return _Frame(bounds, calls, fetch, is_cut, memo).value(step, frame)
 
 
 class _Frame:
@@ -71,22 +188,37 @@ class _Frame:
     garbage collector passes by.
     """
 
-    def __init__(self, scene: tuple[int, int], calls: Calls, fetch: Fetch) -> None:
-        self._scene, self._calls, self._fetch = scene, calls, fetch
-        self._known: dict[tuple[Source | Step, int], Array] = {}
+    def __init__(self, bounds: tuple[int, int], calls: Calls, fetch: Fetch, is_cut: IsCut | None, memo: Memo | None) -> None:
+        self._bounds, self._calls, self._fetch, self._is_cut, self._memo = bounds, calls, fetch, is_cut, memo
+        self._known: dict[tuple[Node, int], Array] = {}
 
-    def value(self, node: Source | Step, at: int) -> Array:
+    def value(self, node: Node, at: int) -> Array:
         """What `node` gives at frame `at`."""
         key = (node, at)
         if key not in self._known:
-            self._known[key] = self._fetch(node, at) if isinstance(node, Source) else self._run(node, at)
+            if self._memo is not None and self._memo.holds(node):
+                self._known[key] = self._memo.get(key, self._make)
+            else:
+                self._known[key] = self._make(node, at)
         return self._known[key]
 
-    def _run(self, node: Step, at: int) -> Array:
-        first, last = self._scene
+    def _make(self, node: Node, at: int) -> Array:
+        if isinstance(node, Source):
+            return self._fetch(node, at)
         arrays = [
-            self.value(node.inputs[signal], min(max(at + offset, first), last))
+            self.value(node.inputs[signal], self._inside(node.cuts, at, offset))
             for signal, offsets in node.stage.reads.items()
             for offset in offsets
         ]
         return self._calls[node.stage](*arrays)
+
+    def _inside(self, cuts: Source | None, at: int, offset: int) -> int:
+        """`at + offset`, or the frame nearest to it in the scene of `at`."""
+        first, last = self._bounds
+        wanted = min(max(at + offset, first), last)
+        if cuts is None or self._is_cut is None:
+            return wanted
+        way = 1 if wanted > at else -1
+        while at != wanted and not self._is_cut(cuts, max(at, at + way)):
+            at += way
+        return at

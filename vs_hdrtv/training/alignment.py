@@ -15,17 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..scenes import CUTS, HEIGHT, WIDTH, Signatures, ranks
 
-WIDTH, HEIGHT = 32, 18
-"""Pixels of a signature."""
-
-Signatures = NDArray[np.uint8]
-"""(N, HEIGHT, WIDTH) luma."""
-
-CUTS = ((0.35, 4.0), (0.65, 2.0), (0.8, 0.0))
-"""A frame begins a scene where it differs from the frame before (1 - rank correlation) by more than the first number, and by more
-than the second number times as much as its neighbours differ from theirs. Fast motion differs by 0.1 to 0.2, a shaking camera
-by 0.5 time and again; between frames of two scenes it is 0.6 to 1.3."""
+__all__ = ["HEIGHT", "WIDTH", "Alignment", "Signatures", "Span", "align", "find_scenes", "ranks"]
 
 ALIKE = 0.7
 """Mean rank correlation above which two films show the same pictures. Two gradings reach 0.9 and more, two films 0.3."""
@@ -98,20 +90,6 @@ class Alignment:
             film, count = ("SDR", -change) if change < 0 else ("HDR", change)
             missing = f"{count} frame{'s' * (count > 1)} missing in the {film} film"
             yield f"near HDR frame {after.start}: {missing}; from there on SDR frame = HDR frame {after.offset:+d}"
-
-
-def ranks(signatures: Signatures) -> NDArray[np.float32]:
-    """(N, HEIGHT * WIDTH) ranks of a frame's pixels, ties sharing their mean rank, at mean 0 and norm 1; 0 for a flat frame."""
-    flat = signatures.reshape(len(signatures), -1)
-    count = len(flat)
-    histogram = np.bincount((flat + 256 * np.arange(count)[:, None]).ravel(), minlength=256 * count).reshape(count, 256)
-    middle = np.cumsum(histogram, axis=1) - (histogram - 1) / 2
-    ranked = np.take_along_axis(middle, flat.astype(np.intp), axis=1)
-    ranked -= ranked.mean(axis=1, keepdims=True)
-    norm = np.linalg.norm(ranked, axis=1, keepdims=True)
-    # A frame of two or three neighbouring codes is black with noise: it has no order.
-    ordered = np.ptp(flat, axis=1)[:, None] > 3
-    return np.asarray(np.where(ordered, ranked / np.maximum(norm, 1e-9), 0), dtype=np.float32)
 
 
 def find_scenes(signatures: Signatures) -> list[range]:
