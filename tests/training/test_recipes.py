@@ -74,7 +74,7 @@ def test_losses_in_words():
     pdcg = recipes.load("pdcg")
     rest = "adversarial (least squares, patch discriminator)"
     # The paper's weights, formula 4; the perceptual loss counts only where a feature network was given.
-    assert pdcg.losses({"perceptual": "vgg19"}) == f"L1 on PQ over the pixels of the mask + 0.5 perceptual + 0.005 {rest}"
+    assert pdcg.losses({"perceptual": "vgg19"}) == f"L1 on PQ over the pixels of the mask + 0.1 perceptual + 0.005 {rest}"
     assert "+ 0.0 perceptual +" in pdcg.losses({"perceptual": "none: no feature network was given, its weight was 0"})
 
 
