@@ -3,7 +3,11 @@
 import gc
 import itertools
 import random
+import runpy
+import subprocess
+import sys
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -321,3 +325,36 @@ def test_nothing_is_left_of_a_script_that_was_run_again_and_again(scene):
         del clip
         gc.collect()
     assert (len(graph._PLANS), len(scenes._CLIPS)) == before
+
+
+def test_vspipe_from_any_frame_to_any_gives_the_bytes_of_the_whole(tmp_path, bytes_of):
+    vspipe = Path(sys.executable).with_name("vspipe")
+    if not vspipe.exists():
+        pytest.skip("no vspipe")
+    script = tmp_path / "temporal.vpy"
+    script.write_text(
+        "import vapoursynth as vs\n"
+        "from vs_hdrtv import graph, to_hdr10\n"
+        "from vs_hdrtv.color.tone_curves import bt2408\n"
+        "from vs_hdrtv.stages import Stage\n"
+        "def ramp(n, f):\n"
+        "    out = f.copy()\n"
+        "    import numpy as np\n"
+        "    y, x = np.mgrid[:32, :32] / 32\n"
+        "    np.asarray(out[0])[...] = (200 * abs(np.sin(9 * (x if n < 4 else y * y) + 0.1 * n))).astype(np.uint8) + 20\n"
+        "    return out\n"
+        "clip = vs.core.std.BlankClip(width=32, height=32, format=vs.YUV420P8, length=8, color=[0, 128, 128])\n"
+        "clip = clip.std.ModifyFrame(clip, ramp).std.SetFrameProps(_Matrix=1, _Transfer=1, _Primaries=1, _Range=0)\n"
+        "mean = Stage(name='mean', reads={'sdr': (-2, 0, 1)}, writes='sdr', function=lambda a, b, c: (a + b + b + c) / 4)\n"
+        "hdr = Stage(name='map', reads={'sdr': (-1, 0)}, writes='hdr', function=lambda a, b: bt2408((a + b + b) / 3))\n"
+        "to_hdr10(graph.apply(hdr, {'sdr': graph.apply(mean, {'sdr': clip})})).set_output()\n"
+    )
+
+    try:
+        runpy.run_path(str(script))
+        whole = b"".join(bytes_of(vs.get_output(0).clip))
+    finally:
+        vs.clear_output(0)
+    parts = (("-s", "0", "-e", "2"), ("-s", "3", "-e", "7", "-r", "5"))
+    piped = [subprocess.run([vspipe, *part, script, "-"], check=True, capture_output=True).stdout for part in parts]
+    assert b"".join(piped) == whole

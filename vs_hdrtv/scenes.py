@@ -139,10 +139,17 @@ WIDTH, HEIGHT = 32, 18
 Signatures = NDArray[np.uint8]
 """(N, HEIGHT, WIDTH) luma."""
 
-CUTS = ((0.35, 4.0), (0.65, 2.0), (0.8, 0.0))
-"""A frame begins a scene where it differs from the frame before (1 - rank correlation) by more than the first number, and by more
-than the second number times as much as its neighbours differ from theirs. Fast motion differs by 0.1 to 0.2, a shaking camera
-by 0.5 time and again; between frames of two scenes it is 0.6 to 1.3."""
+LEAST = 0.35
+"""Difference of two frames (1 - rank correlation) below which there is no cut between them: slow motion differs by up to 0.1."""
+
+CUTS = ((0.35, 0.3, 0.0), (0.35, 0.2, 3.0), (0.35, 0.1, 8.0), (0.6, 0.0, 8.0))
+"""A frame begins a scene where it differs from the frame before by more than the first number, at the best shift by more than the
+second, and (without a shift) by more than the third number times as much as its neighbours differ from theirs. Two scenes differ
+by 0.2 to 1 at the best shift, two frames of the fastest pan by 0.25; a still camera that gets a push by 0.4, and 0.05 at the
+best shift. Smooth pictures fit at some shift whatever they show: the last line."""
+
+SHIFTS = 5, 9
+"""Pixels, down and across, by which a picture may move from frame to frame: more than a quarter of it."""
 
 REACH = 3
 """Frames on both sides of a cut that are looked at."""
@@ -178,20 +185,38 @@ def differences(signatures: Signatures) -> NDArray[np.float32]:
     return np.asarray(np.where(flat[:, None] | flat, np.minimum(apart, 1), 1 - order @ order.T), dtype=np.float32)
 
 
+def moved_difference(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Least difference of two frames (`ranks`, not flat) over all `SHIFTS` of one against the other, where they overlap."""
+    pair = [order.reshape(HEIGHT, WIDTH) for order in (one, other)]
+    best = 1.0
+    for down in range(-SHIFTS[0], SHIFTS[0] + 1):
+        for across in range(-SHIFTS[1], SHIFTS[1] + 1):
+            a = pair[0][max(0, down) : HEIGHT + min(0, down), max(0, across) : WIDTH + min(0, across)].ravel()
+            b = pair[1][max(0, -down) : HEIGHT + min(0, -down), max(0, -across) : WIDTH + min(0, -across)].ravel()
+            a, b = a - a.mean(), b - b.mean()
+            norm = float((a @ a) * (b @ b))
+            if norm > 0:
+                best = min(best, 1 - float(a @ b) / norm**0.5)
+    return best
+
+
 def begins_scene(signatures: Signatures) -> bool:
     """Whether a scene begins with the frame in the middle: a pure function of the `REACH` frames before it, it, and those after.
 
     Args:
         signatures: (2 REACH, HEIGHT, WIDTH) of frames n - REACH to n + REACH - 1; beyond the clip's ends the last frame again.
     """
-    if differences(signatures[REACH - 1 : REACH + 1])[0, 1] <= CUTS[0][0]:
+    before, here = REACH - 1, REACH
+    if differences(signatures[before : here + 1])[0, 1] <= LEAST:
         return False  # nearly every frame, at a third of the work
     between = differences(signatures)
-    steps = np.diagonal(between, 1)  # (2 REACH - 1,)
-    own, around = steps[REACH - 1], np.delete(steps, REACH - 1).max()
-    if not any(own > least and own > times * around for least, times in CUTS):
+    own = between[before, here]
+    if between[:here, here:].min() <= RETURN * own:
         return False
-    return bool(between[:REACH, REACH:].min() > RETURN * own)
+    order = ranks(signatures[before : here + 1])
+    moved = moved_difference(*order) if order.any(axis=1).all() else own
+    around = np.delete(np.diagonal(between, 1), before).max()
+    return any(own > least and moved > shift and own > times * around for least, shift, times in CUTS)
 
 
 def _found(clip: vs.VideoNode, blank: vs.VideoNode) -> vs.VideoNode:

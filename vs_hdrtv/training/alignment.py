@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..scenes import CUTS, HEIGHT, WIDTH, Signatures, ranks
+from ..scenes import HEIGHT, LEAST, REACH, WIDTH, Signatures, begins_scene, ranks
 
 __all__ = ["HEIGHT", "WIDTH", "Alignment", "Signatures", "Span", "align", "find_scenes", "ranks"]
 
@@ -93,29 +93,20 @@ class Alignment:
 
 
 def find_scenes(signatures: Signatures) -> list[range]:
-    """The scenes of a film: runs of frames between cuts.
-
-    A cut is where the order of a frame's pixels has little to do with that of the frame before, and much less than its
-    neighbours have with theirs. A flash or a fade changes values, not their order, and is no cut.
-    """
+    """The scenes of a film: runs of frames between cuts; see `scenes.begins_scene`."""
     count = len(signatures)
     if count == 0:
         return []
-    change = np.zeros(count, dtype=np.float32)
+    likely: list[int] = []
     before = ranks(signatures[:1])
     for start in range(0, count, CHUNK):
         block = ranks(signatures[start : start + CHUNK])
         previous = np.concatenate([before, block[:-1]])
-        both_flat = ~(block.any(axis=1) | previous.any(axis=1))
-        change[start : start + len(block)] = np.where(both_flat, 0, 1 - (block * previous).sum(axis=1))
+        likely += (start + np.flatnonzero(1 - (block * previous).sum(axis=1) > LEAST)).tolist()
         before = block[-1:]
-    change[0] = 0
-    padded = np.pad(change, 2)
-    around = np.maximum.reduce([padded[0:-4], padded[1:-3], padded[3:-1], padded[4:]])
-    # To or from flat frames (black), which have no order at all, the difference is 1.
-    cuts = np.flatnonzero(np.logical_or.reduce([(change > least) & (change > times * around) for least, times in CUTS]))
-    edges = [0, *(int(cut) for cut in cuts), count]
-    return [range(first, last) for first, last in pairwise(edges) if last > first]
+    around = np.arange(-REACH, REACH)
+    cuts = [n for n in likely if n and begins_scene(signatures[np.clip(n + around, 0, count - 1)])]
+    return [range(first, last) for first, last in pairwise([0, *cuts, count])]
 
 
 def align(hdr: Signatures, sdr: Signatures, search: int = 3000, samples: int = 256) -> Alignment:
