@@ -17,13 +17,20 @@ if TYPE_CHECKING:
     from torch import nn
 
 OPSET = 18
-"""Version of the operators; the lowest that `torch.onnx.export` writes without converting."""
+"""Version of the operators, the lowest that `torch.onnx.export` writes without converting; a part may need a higher `opset`."""
 
 SMALLEST = 32
 """Pixels a side that the networks need at least."""
 
 
-def to_onnx(network: nn.Module, path: Path, *, reads: Sequence[str] = ("sdr",), writes: str = "hdr", channels: int = 3) -> None:
+def to_onnx(
+    network: nn.Module,
+    path: Path,
+    *,
+    reads: Sequence[str] = ("sdr",),
+    writes: str = "hdr",
+    channels: int | Sequence[int] = 3,
+) -> None:
     """Write `network` as an ONNX file, float32, (1, `channels`, height, width) with free height and width, alike for all inputs.
 
     The file depends on the weights and the library versions alone: no paths, no times.
@@ -33,7 +40,7 @@ def to_onnx(network: nn.Module, path: Path, *, reads: Sequence[str] = ("sdr",), 
         path: file to write.
         reads: names of the inputs, in the order of the network's arguments.
         writes: name of the output; where an input has it already, as no two values of a graph may, `WRITES_out`.
-        channels: of each input.
+        channels: of each input; one number for all, or one for each.
 
     Raises:
         InputError: a package that the export needs is missing.
@@ -46,15 +53,20 @@ def to_onnx(network: nn.Module, path: Path, *, reads: Sequence[str] = ("sdr",), 
         raise InputError(f"export: {error.name} is not installed; pip install 'vs-hdrtv[torch,onnx]'") from None
     module = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
     # Sides that differ and are no power of two, lest the exporter take one for a constant or for the other.
-    example = tuple(torch.zeros(1, channels, 96, 120) for _ in reads)
+    counts = [channels] * len(reads) if isinstance(channels, int) else channels
+    example = tuple(torch.zeros(1, count, 96, 120) for count in counts)
     height, width = (torch.export.Dim(name, min=SMALLEST, max=1 << 15) for name in ("height", "width"))
+    # Takes the inputs by identity: networks may gather theirs as `*frames`. (It has no type hints.)
+    shapes: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
+    for each in example:
+        shapes[each] = {2: height, 3: width}
     with _quiet():
         program: Any = torch.onnx.export(
             module,
             example,
             dynamo=True,
-            opset_version=OPSET,
-            dynamic_shapes=tuple({2: height, 3: width} for _ in reads),
+            opset_version=max([OPSET, *(getattr(part, "opset", OPSET) for part in module.modules())]),
+            dynamic_shapes=shapes.dynamic_shapes(module, example),
             input_names=list(reads),
             output_names=[f"{writes}_out" if writes in reads else writes],
             external_data=False,
