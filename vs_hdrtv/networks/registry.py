@@ -8,10 +8,19 @@ from typing import Any
 from torch import nn
 
 from ..errors import InputError
+from .dslnet import DSLNet
 from .hdcfm import HDCFM
+from .hdcfm_mfi import HDCFMMFI
+from .kpn_mfi import KPNMFI
 from .pdcg import PDCG
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"hdcfm": HDCFM, "pdcg": PDCG}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "hdcfm": HDCFM,
+    "pdcg": PDCG,
+    "dslnet": DSLNet,
+    "kpn_mfi": KPNMFI,
+    "hdcfm_mfi": HDCFMMFI,
+}
 
 
 def create(name: str, **arguments: Any) -> nn.Module:
