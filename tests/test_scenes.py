@@ -238,6 +238,16 @@ def test_a_stage_may_have_scenes_of_its_own(scene, bytes_of):
     assert len({tuple(bytes_of(two(clip, *pair))) for pair in (([4], [7]), ([7], [4]), ([4], "auto"))}) == 3
 
 
+@pytest.mark.parametrize("choice", ["none", [3]])
+def test_later_stages_follow_the_first_past_a_break_also_where_they_read_the_source(two_scenes, bytes_of, choice):
+    both = Stage(name="both", reads={"sdr": (0,), "features": (-2, 1)}, writes="hdr", function=lambda a, b, c: a + b / 3 + c / 5)
+    clip = two_scenes()
+    features = graph.apply(mean_stage(writes="features"), {"sdr": clip}, scenes=choice)
+    fused, broken = (graph.apply(both, {"sdr": clip, "features": each}) for each in (features, features.std.Trim(0)))
+    assert bytes_of(fused) == bytes_of(broken)
+    assert bytes_of(fused) != bytes_of(graph.apply(both, {"sdr": clip, "features": features}, scenes=[AT]))
+
+
 def test_clips_shorter_than_the_window(scene, bytes_of):
     for length in (1, 2, 3):
         clip = chain(scene(1, length))

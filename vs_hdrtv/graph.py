@@ -107,19 +107,31 @@ def _cuts(stage: Stage, inputs: Mapping[str, Source | Step], sources: dict[Sourc
     """The cuts that a stage does not read over, None for one that reads frame n alone; a new source is added to `sources`."""
     if not any(offset for offsets in stage.reads.values() for offset in offsets):
         return None
-    if scenes == "auto":
-        followed = next((cuts for node in inputs.values() if (cuts := cuts_of(node)) is not None), None)
-        if followed is not None:
-            return followed
     pictures = [source for source in sources if source.signal not in (CUTS, "mask")]
     # The picture as it was shot, where it is there: what came of it may have lost what tells two scenes apart.
     picture = next((source for source in pictures if source.signal == "sdr"), pictures[0])
+    if scenes == "auto":
+        for node in (inputs[signal] for signal in stage.reads):
+            if isinstance(node, Source) and _has_cuts(sources[node].raw):
+                picture = node
+                break
+            if (followed := cuts_of(node)) is not None:
+                return followed
     clip = cut_clip(stage.name, sources[picture].raw, scenes)
     same = next((key for key, value in sources.items() if value.raw is clip), None)
     if same is None:
         same = Source(CUTS)
         sources[same] = ClipSource(clip, clip, {}, stage.name, CUTS, force=False)
     return same
+
+
+def _has_cuts(clip: vs.VideoNode) -> bool:
+    """Whether a clip comes from a stage that reads several frames, whatever was done to it since."""
+    plan = plan_of(clip)
+    if plan is not None:  # its frame 0 would run the network
+        return cuts_of(plan.step) is not None
+    with clip.get_frame(0) as frame:
+        return CUT in frame.props
 
 
 def _adopt(plan: Plan, sources: dict[Source, ClipSource]) -> Step:
