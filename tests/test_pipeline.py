@@ -120,6 +120,10 @@ def test_cuts_are_read_where_windows_could_cross_them_and_come_last():
     assert cuts_of(Step(mapping, {"hdr": outer})) is cuts
     forward = Stage(name="forward", reads={"sdr": (0, 3)}, writes="hdr", function=window_sum([]))
     assert windows(Step(forward, {"sdr": source}, cuts)) == {source: (0, 3), cuts: (0, 3)}
+    behind = Stage(name="behind", reads={"sdr": (-3, -2)}, writes="sdr", function=window_sum([]))
+    once = Step(behind, {"sdr": source}, cuts)
+    assert windows(once) == {source: (-3, 0), cuts: (-2, 0)}
+    assert windows(Step(behind, {"sdr": once}, cuts)) == {source: (-6, 0), cuts: (-5, 0)}
 
 
 def test_nothing_is_read_beyond_a_cut():

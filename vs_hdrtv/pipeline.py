@@ -66,8 +66,8 @@ def spans(step: Step) -> dict[Node, tuple[int, int]]:
                 (node.inputs[signal], low + min(offsets), high + max(offsets)) for signal, offsets in node.stage.reads.items()
             ]
             if node.cuts is not None:
-                # Between m and m - 1 there is a cut where a scene begins with m: the lowest frame's own flag is not asked for.
-                lowest, highest = (bound(offset for _, *window in inputs for offset in window) for bound in (min, max))
+                # Frames on the way from frame m to m + offset are looked at; the lowest one's own flag is not asked for.
+                lowest, highest = (bound(low, high, *(end for _, *ends in inputs for end in ends)) for bound in (min, max))
                 inputs.append((node.cuts, min(lowest + 1, highest), highest))
             waiting += reversed(inputs)  # the first input's sources come first: the result has their properties
     return found
