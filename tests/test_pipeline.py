@@ -124,6 +124,9 @@ def test_cuts_are_read_where_windows_could_cross_them_and_come_last():
     once = Step(behind, {"sdr": source}, cuts)
     assert windows(once) == {source: (-3, 0), cuts: (-2, 0)}
     assert windows(Step(behind, {"sdr": once}, cuts)) == {source: (-6, 0), cuts: (-5, 0)}
+    ahead = Stage(name="ahead", reads={"sdr": (0, 1)}, writes="sdr", function=window_sum([]))
+    # At a cut `behind` reads frame 0 of `ahead`, which reads frame 1.
+    assert windows(Step(behind, {"sdr": Step(ahead, {"sdr": source}, cuts)}, cuts)) == {source: (-3, 1), cuts: (-2, 1)}
 
 
 def test_nothing_is_read_beyond_a_cut():

@@ -62,12 +62,14 @@ def spans(step: Step) -> dict[Node, tuple[int, int]]:
         known = found.get(node, (0, 0))
         found[node] = (min(known[0], low), max(known[1], high))
         if isinstance(node, Step):
+            # A frame at a cut or an end is read in place of any of its neighbours: 0 counts as an offset.
             inputs: list[tuple[Node, int, int]] = [
-                (node.inputs[signal], low + min(offsets), high + max(offsets)) for signal, offsets in node.stage.reads.items()
+                (node.inputs[signal], low + min(0, *offsets), high + max(0, *offsets))
+                for signal, offsets in node.stage.reads.items()
             ]
             if node.cuts is not None:
                 # Frames on the way from frame m to m + offset are looked at; the lowest one's own flag is not asked for.
-                lowest, highest = (bound(low, high, *(end for _, *ends in inputs for end in ends)) for bound in (min, max))
+                lowest, highest = (bound(end for _, *ends in inputs for end in ends) for bound in (min, max))
                 inputs.append((node.cuts, min(lowest + 1, highest), highest))
             waiting += reversed(inputs)  # the first input's sources come first: the result has their properties
     return found
