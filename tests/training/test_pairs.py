@@ -238,3 +238,19 @@ def test_torch_makes_the_same_pairs(name, variety):
         assert one.shape == other.shape
         # A code value of 8 bits may fall on the other side of a half, and move what stands on it by one.
         assert np.mean(np.abs(one.numpy() - other) > 1e-4) < 0.02
+
+
+def test_kept_blacks_are_the_sdr_versions_and_nothing_else_changes():
+    light = light_of(8)
+    wide = np.asarray(convert(light, "bt709", "bt2020"))
+    shown = np.clip(light / np.percentile(light, 90), 0, 1) ** 2.0  # crushes shadows
+    found = pairs.rendition(wide, shown, 0.0, blacks=True)
+    signal = bt1886_inverse_eotf(shown).max(axis=0, keepdims=True)
+    dark, rest = (np.broadcast_to(where, found.shape) for where in (signal <= pairs.BLACKS[0], signal >= pairs.BLACKS[1]))
+    assert dark.any()
+    assert rest.any()
+    graded = np.asarray(convert(shown, "bt709", "bt2020"))
+    ratio = (found / graded)[dark]
+    np.testing.assert_allclose(ratio, ratio[0])  # as dark as in SDR, at one level
+    np.testing.assert_allclose(found[rest], wide[rest])
+    assert (found[dark] < wide[dark]).all()

@@ -31,6 +31,10 @@ KEPT = (0.2, 0.9)
 HIGHLIGHTS = (0.4, 1.0)
 """SDR signal between which a rendition passes over from the grade to scene light."""
 
+BLACKS = (0.05, 0.2)
+"""SDR signal up to which a master with kept blacks is as dark as its SDR version, and from which it is not held to it: 0.15 and
+4 cd/m2 by BT.2408."""
+
 
 Light = Array
 """Planar pictures (..., 3, H, W), numpy or torch on any device: what is made of them is of the same kind, there."""
@@ -57,6 +61,7 @@ class Variety:
         video: the picture is a frame of an HDR clip, where the data have any.
         films: the pair comes from a data set of one's own films, where the data have one beside stills.
         renditions: the master keeps part of the grade that the SDR version has (`rendition`).
+        blacks: the master is as black where the SDR version is black.
         local: the operator is `operators.local_tone_map`, beside its turn among the others.
     """
 
@@ -67,6 +72,7 @@ class Variety:
     video: float = 0.0
     films: float = 0.0
     renditions: float = 0.0
+    blacks: float = 0.0
     local: float = 0.0
 
     def __post_init__(self) -> None:
@@ -109,8 +115,7 @@ def make_pair(
     exposed = expose(precise(xp.moveaxis(view, -1, 0)), rng, primaries)  # (3, H, W)
     hdr_light, sdr_light = gamuts(exposed, primaries, rng, variety)
     shown = _grade(operators.OPERATORS[name](sdr_light, rng), rng, look)
-    if variety.renditions and rng.random() < variety.renditions:
-        hdr_light = rendition(hdr_light, shown, rng.uniform(*KEPT))
+    hdr_light = _graded(hdr_light, shown, rng, variety)
     sdr = deliver(bt1886_inverse_eotf(shown)[None], rng, variety)[0]
     hdr = master(hdr_light, sdr, peak=random_peak(rng, variety), primaries="bt2020")
     return Pair(xp.astype(sdr, xp.float32), xp.astype(hdr, xp.float32), name)
@@ -146,8 +151,7 @@ def make_frames(
         return _grade(operators.OPERATORS[name](frame, same), same, look)
 
     shown = namespace(light).stack([show(frame) for frame in sdr_light])
-    if variety.renditions and rng.random() < variety.renditions:
-        hdr_light = rendition(hdr_light, shown, rng.uniform(*KEPT))
+    hdr_light = _graded(hdr_light, shown, rng, variety)
     sdr = deliver(bt1886_inverse_eotf(shown), rng, variety)
     return sdr, master(hdr_light, sdr, peak=random_peak(rng, variety), primaries="bt2020"), name
 
@@ -177,16 +181,25 @@ def random_operator(rng: np.random.Generator, variety: Variety) -> str:
     return str(rng.choice(operators.TRAINED))
 
 
-def rendition(light: Light, shown: Light, kept: float) -> Light:
+def _graded(light: Light, shown: Light, rng: np.random.Generator, variety: Variety) -> Light:
+    """What of the SDR version's grade the master has."""
+    kept = rng.uniform(*KEPT) if variety.renditions and rng.random() < variety.renditions else 0.0
+    blacks = bool(variety.blacks) and rng.random() < variety.blacks
+    return rendition(light, shown, kept, blacks) if kept or blacks else light
+
+
+def rendition(light: Light, shown: Light, kept: float, blacks: bool = False) -> Light:
     """Light of a master that keeps part of its SDR version's grade and has the scene's highlights.
 
     A colourist grades HDR and SDR alike below the highlights, and so do cameras that write a gain map: scene light alone as
-    target would teach that every contrast and every tint in SDR is to be undone.
+    target would teach that every contrast and every tint in SDR is to be undone. And what SDR crushed is for the most part meant
+    to be black, or grain: with scene light alone as target, the first codes above black come out grey.
 
     Args:
         light: (..., 3, H, W) scene light, BT.2020.
         shown: (..., 3, H, W) SDR light, BT.709, [0, 1].
-        kept: share of the grade, [0, 1]; 0 gives scene light.
+        kept: share of the grade below `HIGHLIGHTS`, [0, 1]; 0 gives scene light.
+        blacks: keep all of it below `BLACKS`.
 
     Returns:
         (..., 3, H, W), BT.2020, at the level of `light`.
@@ -196,11 +209,18 @@ def rendition(light: Light, shown: Light, kept: float) -> Light:
     scene, grade = (xp.maximum(luminance(each, "bt2020"), 1e-9) for each in (light, graded))  # (..., 1, H, W)
     signal = xp.max(bt1886_inverse_eotf(shown), axis=-3, keepdims=True)  # (..., 1, H, W)
     level = _level(scene, grade, _usable(signal), 1.0)
-    low, high = HIGHLIGHTS
-    t = xp.clip((signal - low) / (high - low), 0, 1)
-    share = kept * (1 - t * t * (3 - 2 * t))
+    share = kept * (1 - _smooth_step(signal, HIGHLIGHTS))
+    if blacks:
+        share = xp.maximum(share, 1 - _smooth_step(signal, BLACKS))
     color = (1 - share) * (light / scene) + share * (graded / grade)
     return color * scene ** (1 - share) * (grade * level) ** share
+
+
+def _smooth_step(signal: Array, edges: tuple[float, float]) -> Array:
+    """0 up to the first edge, 1 from the second on."""
+    low, high = edges
+    t = namespace(signal).clip((signal - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
 
 
 def random_peak(rng: np.random.Generator, variety: Variety) -> float:
