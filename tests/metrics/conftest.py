@@ -1,4 +1,4 @@
-"""Lossless video files of flat frames, SDR and HDR."""
+"""What several tests of metrics share: lossless video files of flat frames, and a card."""
 
 from __future__ import annotations
 
@@ -34,3 +34,23 @@ def grey_file(tmp_path):
         return path
 
     return make
+
+
+@pytest.fixture
+def card(tmp_path):
+    """A card alone: no file of a network is read here."""
+    from vs_hdrtv import weights
+
+    fields = {
+        "name": "own",
+        "network": "hdcfm",
+        "paper": "none",
+        "parameters": 1,
+        "reads": "sdr",
+        "writes": "hdr",
+        "licence": "MIT",
+        "preview": True,
+        "files": {kind: {"name": f"own.{kind}", "sha256": "0"} for kind in ("safetensors", "onnx")},
+    }
+    (tmp_path / "own.toml").write_text(weights._toml(fields))
+    return weights.find(tmp_path / "own.toml")

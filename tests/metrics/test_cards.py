@@ -12,23 +12,6 @@ from vs_hdrtv.metrics.results import Results
 SET = "held-out scenes, seen operators"
 
 
-@pytest.fixture
-def card(tmp_path):
-    fields = {
-        "name": "own",
-        "network": "hdcfm",
-        "paper": "none",
-        "parameters": 1,
-        "reads": "sdr",
-        "writes": "hdr",
-        "licence": "MIT",
-        "preview": True,
-        "files": {kind: {"name": f"own.{kind}", "sha256": "0"} for kind in ("safetensors", "onnx")},
-    }
-    (tmp_path / "own.toml").write_text(weights._toml(fields))
-    return weights.find(tmp_path / "own.toml")
-
-
 def results(card, own=38.5):
     found = Results([METRICS["psnr"], METRICS["delta_e_itp"]])
     for method, value in {"bt2408": 36.0, str(card.path): own, f"{card.path}+gone": 39.0}.items():

@@ -25,24 +25,6 @@ class Engine:
         return array
 
 
-@pytest.fixture
-def card(tmp_path):
-    """A card alone: no file of a network is read here."""
-    fields = {
-        "name": "own",
-        "network": "hdcfm",
-        "paper": "none",
-        "parameters": 1,
-        "reads": "sdr",
-        "writes": "hdr",
-        "licence": "MIT",
-        "preview": True,
-        "files": {kind: {"name": f"own.{kind}", "sha256": "0"} for kind in ("safetensors", "onnx")},
-    }
-    (tmp_path / "own.toml").write_text(weights._toml(fields))
-    return weights.find(tmp_path / "own.toml")
-
-
 def test_pictures_are_those_of_the_seed_and_of_every_kind():
     found, again = list(headline.generate()), list(headline.generate())
     assert len(found) == 2 * len(headline.SCENES)

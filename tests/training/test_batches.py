@@ -15,19 +15,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
 
-RECIPE = recipes.Recipe(
-    model="tiny",
-    after="",
-    phases=(recipes.Phase(size=32, batch=2, steps=4), recipes.Phase(size=48, batch=1, steps=4)),
-    bars=0.5,
-    warmup=2,
-    learning_rate=1e-2,
-    clip=1.0,
-    average=0.9,
-    seed=5,
-    report=3,
-    checkpoint=5,
-)
+PHASES = (recipes.Phase(size=32, batch=2, steps=4), recipes.Phase(size=48, batch=1, steps=4))
+RECIPE = dataclasses.replace(recipes.load("hdcfm"), phases=PHASES, bars=0.5, seed=5)
 
 
 def test_a_function_of_recipe_and_step(data):
