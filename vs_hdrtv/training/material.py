@@ -11,7 +11,7 @@ import torch
 
 from ..color.arrays import Array
 from ..errors import InputError
-from . import camera, dataset, pairs, scenes
+from . import camera, dataset, graphics, pairs, scenes
 from .pairs import Pair, Variety
 from .scenes import Picture, Scene
 
@@ -65,6 +65,10 @@ class Material:
         if self.films and (not self.stills + self.frames or (variety.films and rng.random() < variety.films)):
             pair = dataset.random_pair(self.films, size, rng)
             return pairs.Pair(there(pair.sdr), there(pair.hdr), pair.operator)
+        if variety.graphics and rng.random() < variety.graphics:
+            sdr, hdr = graphics.draw(size, rng)
+            coded = pairs.deliver(sdr[None], rng, variety)[0]
+            return pairs.Pair(there(coded.astype(np.float32)), there(hdr.astype(np.float32)), "graphics")
         while True:  # a black view teaches nothing: draw again
             if self.frames and (not self.stills or (variety.video and rng.random() < variety.video)):
                 pictures, primaries = self.frames, "bt2020"

@@ -62,6 +62,7 @@ class Variety:
         films: the pair comes from a data set of one's own films, where the data have one beside stills.
         renditions: the master keeps part of the grade that the SDR version has (`rendition`).
         blacks: the master is as black where the SDR version is black.
+        graphics: the pair is a drawing (`graphics`).
         local: the operator is `operators.local_tone_map`, beside its turn among the others.
     """
 
@@ -73,6 +74,7 @@ class Variety:
     films: float = 0.0
     renditions: float = 0.0
     blacks: float = 0.0
+    graphics: float = 0.0
     local: float = 0.0
 
     def __post_init__(self) -> None:
