@@ -29,12 +29,11 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "fast": Preset(model="hdcfm"),
-    "balanced": Preset(model="hdcfm", overexposed="pdcg"),
     "bt2446a": Preset(method="bt2446a"),
     "bt2446c": Preset(method="bt2446c", peak=333.0),  # 332.6: BT.2446-1, table 7
     "bt2408": Preset(method="bt2408", peak=REFERENCE_WHITE),
 }
-"""`fast` is HDCFM, `balanced` HDCFM and PDCG; the others are the analytic baselines."""
+"""`fast` is HDCFM; the others are the analytic baselines."""
 
 
 @dataclass(frozen=True, kw_only=True)
