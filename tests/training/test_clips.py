@@ -60,6 +60,13 @@ def test_what_does_not_move_stays():
 
 
 @pytest.mark.parametrize("move", [clips.pan, clips.slide])
+def test_a_camera_that_stands_still(move):
+    light = move(panorama(0) if move is clips.pan else flat(0), 4, 32, np.random.default_rng(0), 0.0, 0.0)
+    assert light.std() > 0
+    np.testing.assert_array_equal(light, light[:1].repeat(4, axis=0))
+
+
+@pytest.mark.parametrize("move", [clips.pan, clips.slide])
 def test_cameras_move_smoothly(move):
     for seed in range(5):
         picture = panorama(seed) if move is clips.pan else flat(seed)

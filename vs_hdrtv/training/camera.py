@@ -19,6 +19,9 @@ PITCH = 25.0
 LARGEST_MAGNIFICATION = 1.5
 """Pixels of a view to one of the panorama at the view's centre: more would teach blur."""
 
+ZOOM = 0.004
+"""Standard deviation of the logarithm of the field's growth a frame."""
+
 
 @dataclass(frozen=True)
 class Pose:
@@ -72,7 +75,7 @@ def random_pose(rng: np.random.Generator, width: int, panorama_width: int) -> Po
     return Pose(rng.uniform(-180, 180), float(np.clip(rng.normal(0, PITCH / 2), -PITCH, PITCH)), rng.normal(0, 2), field)
 
 
-def path(rng: np.random.Generator, start: Pose, frames: int, speed: float = 0.5) -> list[Pose]:
+def path(rng: np.random.Generator, start: Pose, frames: int, speed: float = 0.5, zoom: float = ZOOM) -> list[Pose]:
     """A smooth path of `frames` poses from `start`.
 
     Args:
@@ -80,13 +83,14 @@ def path(rng: np.random.Generator, start: Pose, frames: int, speed: float = 0.5)
         start: the first pose, but for the sway of a hand.
         frames: how many.
         speed: standard deviation of the pan in degrees a frame.
+        zoom: standard deviation of the logarithm of the field's growth a frame.
     """
     pan, tilt = rng.normal(0, speed), rng.normal(0, speed / 3)
-    zoom = rng.normal(0, 0.004)  # of the logarithm of the field, a frame
+    growth = rng.normal(0, zoom)
     sway = [smooth_track(rng, frames, deviation) for deviation in (speed, speed / 2, speed / 4)]
     poses = []
     for n in range(frames):
-        field = float(np.clip(start.field * math.exp(zoom * n), 20, 120))
+        field = float(np.clip(start.field * math.exp(growth * n), 20, 120))
         pitch = float(np.clip(start.pitch + tilt * n + sway[1][n], -60, 60))
         poses.append(Pose(start.yaw + pan * n + sway[0][n], pitch, start.roll + sway[2][n], field))
     return poses

@@ -34,19 +34,21 @@ OVEREXPOSURE = (1.0, 2.5)
 
 @dataclass(frozen=True, kw_only=True)
 class Motion:
-    """What moves in a clip, each as the share of clips, [0, 1].
+    """What moves in a clip; the first three each as the share of clips, [0, 1].
 
     Attributes:
         layers: a second picture moves in front of the first.
         exposure: exposure changes smoothly, with the clipping that follows.
         cut: there is a cut to another scene.
         speed: standard deviation of the camera's pan, in degrees (flat pictures: hundredths of the width) a frame.
+        zoom: standard deviation of the logarithm of the view's growth a frame. Where both are 0 the camera stands still.
     """
 
     layers: float = 0.4
     exposure: float = 0.4
     cut: float = 0.15
     speed: float = 0.5
+    zoom: float = camera.ZOOM
 
 
 @dataclass(frozen=True)
@@ -198,19 +200,19 @@ def _moving_view(pictures: list[Picture], frames: int, size: int, rng: np.random
     for _ in range(100):  # a black view teaches nothing: draw again
         picture = pictures[rng.integers(len(pictures))]
         move = pan if scenes.is_panorama(picture) else slide
-        light = move(picture, frames, size, rng, motion.speed)
+        light = move(picture, frames, size, rng, motion.speed, motion.zoom)
         if light.reshape(frames, -1).max(axis=1).min() > 0:
             return light
     raise InputError("clips: 100 views in a row were black; remove the black pictures")
 
 
-def pan(panorama: Picture, frames: int, size: int, rng: np.random.Generator, speed: float) -> Frames:
+def pan(panorama: Picture, frames: int, size: int, rng: np.random.Generator, speed: float, zoom: float = camera.ZOOM) -> Frames:
     """A camera that turns inside a panorama."""
     start = camera.random_pose(rng, size, panorama.shape[1])
-    return np.stack([camera.view(panorama, pose, size, size) for pose in camera.path(rng, start, frames, speed)])
+    return np.stack([camera.view(panorama, pose, size, size) for pose in camera.path(rng, start, frames, speed, zoom)])
 
 
-def slide(picture: Picture, frames: int, size: int, rng: np.random.Generator, speed: float) -> Frames:
+def slide(picture: Picture, frames: int, size: int, rng: np.random.Generator, speed: float, zoom: float = camera.ZOOM) -> Frames:
     """A square window that slides, turns and grows smoothly over a flat picture (VITM-TC, section 3.5)."""
     import cv2
 
@@ -218,8 +220,8 @@ def slide(picture: Picture, frames: int, size: int, rng: np.random.Generator, sp
     # The window, turned, stays inside: half its diagonal is kept from every edge.
     largest = min(height, width) / math.sqrt(2)
     side = rng.uniform(min(0.5 * largest, max(0.3 * largest, size / 2)), 0.85 * largest)
-    zoom, turn = rng.normal(0, 0.004), camera.smooth_track(rng, frames, 2 * speed)
-    sides = np.clip(side * np.exp(zoom * np.arange(frames)), 8, largest)
+    growth, turn = rng.normal(0, zoom), camera.smooth_track(rng, frames, 2 * speed)
+    sides = np.clip(side * np.exp(growth * np.arange(frames)), 8, largest)
     shift = rng.normal(0, 0.01 * speed * side, 2)
     sway = np.stack([camera.smooth_track(rng, frames, 0.01 * speed * side) for _ in range(2)])
     start = [rng.uniform(largest / 2, limit - largest / 2) for limit in (width, height)]
