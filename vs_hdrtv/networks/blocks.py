@@ -12,10 +12,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from . import statistics
+
 
 def global_average(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, C, 1, 1) mean over the frame."""
-    return x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+    """(N, C, H, W) -> (N, C, 1, 1) mean over the frame, a statistic of it."""
+    return statistics.statistic(lambda: x.mean((2, 3), keepdim=True), x.shape[1], 1, 1)
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """InstanceNorm with weights, its mean and biased variance being statistics of the frame."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        if not statistics.active():
+            return super().forward(x)  # fused: the same function, faster
+        mean = global_average(x)
+        variance = statistics.statistic(lambda: x.var((2, 3), correction=0, keepdim=True), x.shape[1], 1, 1)
+        scale = self.weight.reshape(1, -1, 1, 1) * torch.rsqrt(variance + self.eps)  # (N, C, 1, 1)
+        return (x - mean) * scale + self.bias.reshape(1, -1, 1, 1)
 
 
 def scaled_conv1x1(conv: nn.Conv2d, x: Tensor, gain: Tensor | None) -> Tensor:

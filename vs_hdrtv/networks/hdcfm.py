@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import InputError
-from .blocks import ContextBlock, DecoupledDynamicFilter, global_average, scaled_conv1x1
+from .blocks import ContextBlock, DecoupledDynamicFilter, InstanceNorm, global_average, scaled_conv1x1
 
 CONDITIONS = 6
 """Length of the modulation condition, global and local."""
@@ -35,7 +35,7 @@ class HierarchicalModulationEstimation(nn.Module):
         super().__init__()
         blocks = len(self.CHANNELS) - 1
         self.convs = nn.ModuleList(nn.Conv2d(self.CHANNELS[i], self.CHANNELS[i + 1], 1) for i in range(blocks))
-        self.norms = nn.ModuleList(nn.InstanceNorm2d(c, affine=True) for c in self.CHANNELS[1:-1])
+        self.norms = nn.ModuleList(InstanceNorm(c) for c in self.CHANNELS[1:-1])
         self.pool = nn.AvgPool2d(3, stride=2, padding=1)
         self.dropout = nn.Dropout(dropout)
         self.global_vector = nn.Conv2d(self.CHANNELS[-1], CONDITIONS, 1) if wants_vector else None

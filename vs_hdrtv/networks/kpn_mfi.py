@@ -11,7 +11,8 @@ leaves open is decided here:
   (BT.1886) and PQ stands a learned 3x3 matrix on light, BT.709 to BT.2020 at the start. With the kernels' start, the identity, an
   untrained network is the BT.2408 mapping.
 
-Frame-global statistics: the interaction's product of values and keys, and the mean of its channel gate.
+Frame-global statistics: the interaction's product of values and keys, and the mean of its channel gate. Self-attention's keys are
+positions, no statistics: `steady=` leaves them as they are.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from torch.nn import functional
 
 from ..color.gamut import conversion_matrix
 from ..color.transfer import REFERENCE_WHITE, bt1886_eotf, pq_inverse_eotf
+from . import statistics
 from .blocks import global_average
 
 MULTIPLE = 8
@@ -68,19 +70,34 @@ class MultiFrameInteraction(nn.Module):
     def forward(self, previous: Tensor, current: Tensor, following: Tensor) -> Tensor:
         """Three maps (N, C, H, W) -> the current one after the interaction, (N, C, H, W)."""
         query, value = self.current(current).chunk(2, dim=1)
-        related = [self.interaction(self.neighbour(each), query, value) for each in (previous, following)]
+        product = self.product(query, value)
+        related = [self.relation(self.neighbour(each), product) for each in (previous, following)]
         relation = self.fusion(torch.cat(related, dim=1))  # (N, C, H, W)
         gain = self.gate(global_average(current).flatten(1))[:, :, None, None]  # (N, C, 1, 1)
         return (1 + gain * relation) * current  # type: ignore[no-any-return]
 
-    @staticmethod
-    def interaction(p: Tensor, q: Tensor, v: Tensor) -> Tensor:
+    @classmethod
+    def interaction(cls, p: Tensor, q: Tensor, v: Tensor) -> Tensor:
         """Z (equations 4, 5) over the number of positions: three maps (N, K, H, W) -> (N, K, H, W)."""
-        height, width = p.shape[-2:]
+        return cls.relation(p, cls.product(q, v))
+
+    @staticmethod
+    def product(q: Tensor, v: Tensor) -> Tensor:
+        """`V Q^T / m`, a statistic of the frame: two maps (N, K, H, W) -> (N, K, K)."""
+        channels, height, width = q.shape[1:]
         # Half of the division on each side of the product: half precision holds neither the sum nor a q that small.
         part = (height * width) ** -0.5
-        q = (functional.normalize(q, dim=1) * part).flatten(2)  # (N, K, m)
-        product = (v * part).flatten(2) @ q.transpose(1, 2)  # (N, K, K)
+
+        def compute() -> Tensor:
+            keys = (functional.normalize(q, dim=1) * part).flatten(2)  # (N, K, m)
+            values: Tensor = (v * part).flatten(2)
+            return values @ keys.transpose(1, 2)  # (N, K, K)
+
+        return statistics.statistic(compute, channels, channels)
+
+    @staticmethod
+    def relation(p: Tensor, product: Tensor) -> Tensor:
+        """`product` times the positions' unit vectors: (N, K, H, W), (N, K, K) -> (N, K, H, W)."""
         z: Tensor = product @ functional.normalize(p, dim=1).flatten(2)  # (N, K, m)
         return z.reshape(p.shape)
 
