@@ -1,0 +1,110 @@
+"""The graphs of a network (`parts.graphs`) as modules: tensors in the order of what a graph reads, one tensor out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError
+from . import parts, statistics
+
+TINY = 32
+"""Pixels a side of the frame that a part is counted on, the fewest that the networks take."""
+
+
+class StatisticsGraph(nn.Module):
+    """A part's statistics, of the signals that they are made of alone; the part is run to the last of them.
+
+    Args:
+        part: the module.
+        given: of each of its arguments, whether this graph reads it.
+        size: S.
+    """
+
+    def __init__(self, part: nn.Module, given: tuple[bool, ...], size: int) -> None:
+        super().__init__()
+        self.part, self.given, self.size = part, given, size
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Those of the part's arguments that are read -> (N, S, 1, 1)."""
+        left = iter(inputs)
+        arguments = [next(left) if each else None for each in self.given]
+        return statistics.record(lambda: self.part(*arguments), self.size)
+
+
+class SteadyGraph(nn.Module):
+    """A part whose statistics are given.
+
+    Args:
+        part: the module.
+        size: S.
+    """
+
+    def __init__(self, part: nn.Module, size: int) -> None:
+        super().__init__()
+        self.part, self.size = part, size
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The part's arguments and its statistics (N, S, 1, 1) -> what the part gives."""
+        *arguments, vector = inputs
+        with statistics.replaying(vector):
+            return self.part(*arguments)  # type: ignore[no-any-return]
+
+
+def parts_of(network: nn.Module, model: str) -> dict[str, parts.Part]:
+    """`parts.of` a network that is made already.
+
+    Args:
+        network: of the registry's name `model`.
+        model: key of `registry.NETWORKS`.
+    """
+    frames = getattr(network, "frames", None)
+    return parts.of(model, {"radius": frames // 2} if isinstance(frames, int) else None)
+
+
+def graph(network: nn.Module, model: str, name: str) -> nn.Module:
+    """One of the graphs of `network`, sharing its weights.
+
+    Args:
+        network: of the registry's name `model`.
+        model: key of `registry.NETWORKS`.
+        name: key of `parts.graphs(parts_of(network, model))`.
+
+    Raises:
+        InputError: there is no such graph, or it is one of statistics and this network, as it was made, has none.
+    """
+    all_parts = parts_of(network, model)
+    if name not in (known := parts.graphs(all_parts)):
+        raise InputError(f"graphs: {model} has no graph {name!r}; choose one of {', '.join(known)}")
+    part, _, kind = name.partition(".")
+    module = _module(network, part)
+    if not kind:
+        return module
+    size = statistics_size(network, model, part)
+    if kind == parts.STEADY:
+        return SteadyGraph(module, size)
+    made_of = all_parts[part].statistics
+    given = tuple(signal in made_of for signal, offsets in all_parts[part].reads.items() for _ in offsets)
+    return StatisticsGraph(module, given, size)
+
+
+def statistics_size(network: nn.Module, model: str, part: str) -> int:
+    """S, how many numbers of a frame the statistics of a part are.
+
+    Args:
+        network: of the registry's name `model`.
+        model: key of `registry.NETWORKS`.
+        part: key of `parts_of(network, model)` that has statistics.
+
+    Raises:
+        InputError: this network, as it was made, has none.
+    """
+    found, module = parts_of(network, model)[part], _module(network, part)
+    like = next(module.parameters())
+    inputs = [like.new_zeros(1, parts.CHANNELS[signal], TINY, TINY) for signal, offsets in found.reads.items() for _ in offsets]
+    with torch.no_grad():
+        return statistics.record(lambda: module(*inputs)).shape[1]
+
+
+def _module(network: nn.Module, part: str) -> nn.Module:
+    return network if part == parts.WHOLE else network.get_submodule(part)
