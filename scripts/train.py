@@ -1,6 +1,7 @@
 """Train a network by its recipe: `python scripts/train.py hdcfm --data DATA/hdr_stills --output runs/hdcfm`.
 
 The second stage, behind the shipped HDCFM: `python scripts/train.py pdcg --data DATA/hdr_stills --output runs/pdcg`.
+A network of several frames, on clips: `python scripts/train.py kpn_mfi --data DATA --output runs/kpn_mfi`.
 The same line again goes on where a run was stopped, by Ctrl-C, by --minutes or by a power cut.
 """
 
@@ -24,6 +25,9 @@ from vs_hdrtv.training import devices, objectives, perceptual, recipes, stopping
 VALIDATE_EVERY = 500
 """Steps; a measurement takes about as long as a handful of them."""
 
+ADDED = "interaction."
+"""Parameters that weights to start from may lack: the block of KPN-MFI starts as the identity in a network that had none."""
+
 
 class ListRecipes(argparse.Action):
     """`--list`: a line for each recipe, then the end."""
@@ -32,9 +36,8 @@ class ListRecipes(argparse.Action):
         """Print and exit."""
         for name in names():
             recipe = recipes.load(name)
-            parts = ", ".join(f"{phase.steps} x {phase.batch} views of {phase.size} px" for phase in recipe.phases)
             origin = f"; starts from the weights of {recipe.after}" if recipe.after else ""
-            print(f"{name:<14} {recipe.model:<8} {parts}{origin}")
+            print(f"{name:<14} {recipe.model:<9} {recipe.views()}{origin}")
         parser.exit()
 
 
@@ -103,12 +106,16 @@ def options(arguments: argparse.Namespace) -> trainer.Options:
 
 
 def start_from(network: nn.Module, path: Path) -> None:
-    """Give `network` the weights of a file."""
+    """Give `network` the weights of a file, which may be of a network without `ADDED`."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        network.load_state_dict(load_file(path))
+        found = load_file(path)
+        own = network.state_dict()
+        if found.keys() == {name for name in own if not name.startswith(ADDED)}:
+            found = own | found
+        network.load_state_dict(found)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise InputError(f"train: --start {path} does not hold this network's weights: {str(error).splitlines()[0]}") from None
 

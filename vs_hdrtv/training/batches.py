@@ -1,4 +1,4 @@
-"""Batches of pairs, each a function of the recipe and its step alone, made by worker processes or on the training device."""
+"""Batches of pairs or clips, each a function of recipe and step alone, made by worker processes or on the training device."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from ..color.arrays import namespace
 from ..color.overexposure import overexposure_mask
-from . import material, pairs, stopping, validation
+from ..errors import InputError
+from . import clips, material, pairs, stopping, validation
 from .recipes import Recipe
 
-Batch = tuple[Tensor, Tensor]
-"""`sdr` and `hdr`, (batch, 3, size, size) float32."""
+Batch = tuple[Tensor, ...]
+"""`sdr` and `hdr`, (batch, 3, size, size) float32, of clips (batch, frames, 3, size, size). Where the recipe has a loss for
+it, then `clips.optical_flow`, (batch, 2, frames - 2, 2, size, size)."""
+
+Sample = pairs.Pair | clips.Clip
 
 AHEAD = 8
 """Batches that are made before they are asked for: few, since they lie in shared memory, of which a container may have 64 MB."""
@@ -51,23 +55,33 @@ def on_device(sources: material.Sources, recipe: Recipe, start: int, device: tor
     """Endless batches from step `start` on, made by torch on `device` out of views that the host cuts.
 
     The random choices are those of `from_workers`; sums are rounded otherwise. H.264 and HEVC stay on the host.
+
+    Raises:
+        InputError: the recipe is for clips.
     """
+    if recipe.frames:
+        raise InputError("train: clips are made by worker processes alone; leave out --pairs device")
     loaded = sources.load()
-    return (_stacked(make_batch(loaded, recipe, step, device)) for step in itertools.count(start))
+    return (_stacked(make_batch(loaded, recipe, step, device), recipe) for step in itertools.count(start))
 
 
 def of_validation(sources: material.Sources, recipe: Recipe) -> validation.Batches:
-    """Fixed pairs of the recipe's own kind, in batches of its last phase; of validation scenes if `sources` are."""
+    """Fixed pairs of the recipe's own kind, in batches of its last phase; of validation scenes if `sources` are.
+
+    Of clips `sdr` has all frames, `hdr` the one in the middle.
+    """
     loaded, phase = sources.load(), recipe.phases[-1]
     numbers = itertools.batched(range(-(-validation.PAIRS // phase.batch) * phase.batch), phase.batch)
-    return [
-        _stacked([_draw(loaded, phase.size, np.random.default_rng((recipe.seed, validation.SEED, n)), recipe) for n in batch])
-        for batch in numbers
-    ]
+    found = []
+    for batch in numbers:
+        generators = (np.random.default_rng((recipe.seed, validation.SEED, n)) for n in batch)
+        sdr, hdr, *_ = _stacked([_draw(loaded, phase.size, rng, recipe) for rng in generators], recipe)
+        found.append((sdr, hdr[:, recipe.frames // 2] if recipe.frames else hdr))
+    return found
 
 
-def make_batch(loaded: material.Material, recipe: Recipe, step: int, device: torch.device | None = None) -> list[pairs.Pair]:
-    """The pairs of one step of a recipe, `device` as for `material.Material.draw`."""
+def make_batch(loaded: material.Material, recipe: Recipe, step: int, device: torch.device | None = None) -> list[Sample]:
+    """The pairs or clips of one step of a recipe, `device` as for `material.Material.draw`."""
     phase = recipe.phase(step)
     generators = (np.random.default_rng((recipe.seed, step, item)) for item in range(phase.batch))
     return [_draw(loaded, phase.size, rng, recipe, device) for rng in generators]
@@ -88,18 +102,22 @@ class Stream(IterableDataset[Batch]):
         worker = get_worker_info()
         first, stride = (0, 1) if worker is None else (worker.id, worker.num_workers)
         for step in itertools.count(self.start + first, stride):
-            yield _stacked(make_batch(loaded, self.recipe, step))
+            yield _stacked(make_batch(loaded, self.recipe, step), self.recipe)
 
 
-def _stacked(batch: list[pairs.Pair]) -> Batch:
+def _stacked(batch: list[Sample], recipe: Recipe) -> Batch:
     xp = namespace(batch[0].sdr)
-    sdr, hdr = (xp.stack([getattr(pair, side) for pair in batch]) for side in ("sdr", "hdr"))  # (N, 3, H, W)
-    return torch.as_tensor(sdr), torch.as_tensor(hdr)
+    found = [xp.stack([getattr(sample, side) for sample in batch]) for side in ("sdr", "hdr")]  # (N, 3, H, W) or (N, T, 3, H, W)
+    if recipe.consistency:
+        found.append(np.stack([clips.optical_flow(sample.hdr) for sample in batch]))  # (N, 2, T - 2, 2, H, W)
+    return tuple(torch.as_tensor(each) for each in found)
 
 
 def _draw(
     loaded: material.Material, size: int, rng: np.random.Generator, recipe: Recipe, device: torch.device | None = None
-) -> pairs.Pair:
+) -> Sample:
+    if recipe.frames:
+        return loaded.draw_clip(size, rng, recipe.frames, recipe.motion, recipe.look, recipe.bars, recipe.variety)
     draw = partial(loaded.draw, size, rng, recipe.look, recipe.bars, recipe.variety, device)
     pair = draw()
     for _ in range(DRAWS - 1 if recipe.overexposed else 0):

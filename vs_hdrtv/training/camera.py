@@ -47,11 +47,8 @@ def view(panorama: Picture, pose: Pose, width: int, height: int) -> Picture:
     """
     import cv2
 
-    focal = width / 2 / math.tan(math.radians(pose.field) / 2)  # pixels
-    scale = focal * 2 * math.pi / panorama.shape[1]  # view pixels to a panorama pixel, at the centre
-    if scale < 0.75:
-        size = max(8, round(panorama.shape[1] * scale)), max(4, round(panorama.shape[0] * scale))
-        panorama = np.asarray(cv2.resize(panorama, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+    panorama = averaged(panorama, pose, width)
+    focal = _focal(pose, width)
     tall, wide = panorama.shape[:2]
     x, y = np.meshgrid(np.arange(width) - (width - 1) / 2, (height - 1) / 2 - np.arange(height))
     rays = _rotation(pose) @ np.stack([x, y, np.full_like(x, focal)]).reshape(3, -1)  # right, up, forward
@@ -65,6 +62,17 @@ def view(panorama: Picture, pose: Pose, width: int, height: int) -> Picture:
     columns, rows = (m.astype(np.float32).reshape(height, width) for m in (column + 1, row))
     seen = cv2.remap(wrapped, columns, rows, interpolation=cv2.INTER_LINEAR)
     return np.ascontiguousarray(seen, dtype=np.float32)
+
+
+def averaged(panorama: Picture, pose: Pose, width: int) -> Picture:
+    """The panorama, averaged down to about the pixels of a view `width` wide where it is much finer."""
+    import cv2
+
+    scale = _focal(pose, width) * 2 * math.pi / panorama.shape[1]  # view pixels to a panorama pixel, at the centre
+    if scale >= 0.75:
+        return panorama
+    size = max(8, round(panorama.shape[1] * scale)), max(4, round(panorama.shape[0] * scale))
+    return np.asarray(cv2.resize(panorama, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
 def random_pose(rng: np.random.Generator, width: int, panorama_width: int) -> Pose:
@@ -108,6 +116,11 @@ def smooth_track(rng: np.random.Generator, frames: int, deviation: float, shorte
     waves = np.sin(2 * math.pi * n / periods[:, None] + phases[:, None])  # (3, frames)
     track: NDArray[np.float64] = deviation * math.sqrt(2 / 3) * waves.sum(axis=0)
     return track
+
+
+def _focal(pose: Pose, width: int) -> float:
+    """Focal length in pixels of a view."""
+    return width / 2 / math.tan(math.radians(pose.field) / 2)
 
 
 def _rotation(pose: Pose) -> NDArray[np.float64]:

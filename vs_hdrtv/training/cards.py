@@ -87,10 +87,9 @@ def steps_done(run: Path) -> int | None:
 def described(name: str, done: int | None) -> str:
     """A recipe, and how far it was followed, in words."""
     recipe = recipes.load(name)
-    phases = "; ".join(f"{phase.steps} of {phase.batch} views of {phase.size} px" for phase in recipe.phases)
     steps = "an unknown number" if done is None else str(done)
     return (
-        f"{name}: {steps} of {recipe.steps} steps ({phases}); rate {recipe.learning_rate}, seed {recipe.seed}, "
+        f"{name}: {steps} of {recipe.steps} steps ({recipe.views()}); rate {recipe.learning_rate}, seed {recipe.seed}, "
         f"{recipe.bars:.0%} with black bars"
     )
 

@@ -28,6 +28,9 @@ CAMERA_GAMMA = 2.2
 EXPOSURE_STOPS = 0.8
 """Standard deviation of a changing exposure."""
 
+LUMA = (0.2627, 0.6780, 0.0593)
+"""Of BT.2020, table 4."""
+
 OVEREXPOSURE = (1.0, 2.5)
 """Stops by which a clip made of SDR material is overexposed on average: what was white clips, and its light is known."""
 
@@ -89,33 +92,35 @@ def make_clip(
     pictures: list[Picture],
     frames: int,
     size: int,
-    key: tuple[int, ...],
+    key: tuple[int, ...] | np.random.Generator,
     motion: Motion = Motion(),
     operator: str | None = None,
     look: float = 1.0,
     variety: pairs.Variety = pairs.PLAIN,
+    primaries: str = "bt709",
 ) -> Clip:
     """An SDR/HDR clip, a function of its arguments alone.
 
     Args:
-        pictures: BT.709, of one split.
+        pictures: of one split.
         frames: N.
         size: side in pixels, even.
-        key: seed and index; two keys give two clips.
+        key: seed and index, two of which give two clips; or the generator that every random choice comes from.
         motion: what moves.
         operator: as for `pairs.make_pair`.
         look: as for `pairs.make_pair`.
-        variety: as for `pairs.make_pair`.
+        variety: as for `pairs.make_pair`; panoramas are seen by a camera always.
+        primaries: of the pictures.
 
     Raises:
         InputError: every picture is black.
     """
     rng = np.random.default_rng(key)
     moving, cuts = _light(pictures, frames, size, rng, motion)
-    light = pairs.expose(_planes(moving), rng)
+    light = pairs.expose(_planes(moving), rng, primaries)
     if rng.random() < motion.exposure:
         light = light * exposure_track(rng, frames)[:, None, None, None]
-    sdr, hdr, name = pairs.make_frames(light, rng, operator, look, variety)
+    sdr, hdr, name = pairs.make_frames(light, rng, operator, look, variety, primaries)
     return Clip(sdr.astype(np.float32), hdr.astype(np.float32), name, cuts)
 
 
@@ -157,6 +162,34 @@ def exposure_track(rng: np.random.Generator, frames: int) -> NDArray[np.float64]
         middle, width = rng.uniform(0, frames), rng.uniform(2, max(3, frames / 3))
         stops = rng.normal(0, 2 * EXPOSURE_STOPS) / (1 + np.exp(-(np.arange(frames) - middle) / width))
     return np.asarray(2.0**stops)
+
+
+def optical_flow(hdr: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Flow from each frame that has two neighbours to the one before and to the one after, as `warping.warp` takes it.
+
+    Of the master: what SDR clips has no texture. DIS (Kroeger et al. 2016) is OpenCV's best for its time.
+
+    Args:
+        hdr: (N, 3, H, W) PQ BT.2020 in [0, 1], N at least 3, H and W at least 32.
+
+    Returns:
+        (2, N - 2, 2, H, W) pixels.
+    """
+    import cv2
+
+    luma = np.einsum("c,nchw->nhw", LUMA, hdr)  # (N, H, W)
+    codes = np.rint(255 * np.clip(luma, 0, 1)).astype(np.uint8)
+    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # its stripes are as many as threads, and the flow follows them
+    try:
+        found = [
+            [estimator.calc(codes[n], codes[n + way], None) for n in range(1, len(hdr) - 1)]  # type: ignore[call-overload]
+            for way in (-1, 1)
+        ]
+    finally:
+        cv2.setNumThreads(threads)
+    return np.ascontiguousarray(np.moveaxis(np.asarray(found, dtype=np.float32), -1, 2))  # (2, N - 2, H, W, 2)
 
 
 def _expose_clip(
@@ -208,8 +241,10 @@ def _moving_view(pictures: list[Picture], frames: int, size: int, rng: np.random
 
 def pan(panorama: Picture, frames: int, size: int, rng: np.random.Generator, speed: float, zoom: float = camera.ZOOM) -> Frames:
     """A camera that turns inside a panorama."""
-    start = camera.random_pose(rng, size, panorama.shape[1])
-    return np.stack([camera.view(panorama, pose, size, size) for pose in camera.path(rng, start, frames, speed, zoom)])
+    poses = camera.path(rng, camera.random_pose(rng, size, panorama.shape[1]), frames, speed, zoom)
+    # Averaged once for all frames, whose fields of view are about the same: it is most of the work.
+    panorama = camera.averaged(panorama, min(poses, key=lambda pose: pose.field), size)
+    return np.stack([camera.view(panorama, pose, size, size) for pose in poses])
 
 
 def slide(picture: Picture, frames: int, size: int, rng: np.random.Generator, speed: float, zoom: float = camera.ZOOM) -> Frames:

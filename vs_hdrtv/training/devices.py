@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -67,8 +68,15 @@ class Mixed(nn.Module):
 
     def forward(self, *signals: Tensor) -> Tensor:
         """(N, C, H, W) float32 each -> (N, C', H, W) float32."""
+        return self._mixed(self.network, *signals)
+
+    def all_frames(self, *signals: Tensor) -> Tensor:
+        """`all_frames` of a network that has it (`objectives.CONVERSIONS`), likewise."""
+        return self._mixed(self.network.all_frames, *signals)  # type: ignore[arg-type]
+
+    def _mixed(self, function: Callable[..., Tensor], *signals: Tensor) -> Tensor:
         with torch.autocast(self._device.type, self._precision):
-            result: Tensor = self.network(*signals)
+            result = function(*signals)
         return result.float()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 from ..color.arrays import Array
 from ..errors import InputError
-from . import camera, dataset, graphics, pairs, scenes
+from . import camera, clips, dataset, graphics, pairs, scenes
 from .pairs import Pair, Variety
 from .scenes import Picture, Scene
 
@@ -70,13 +71,47 @@ class Material:
             coded = pairs.deliver(sdr[None], rng, variety)[0]
             return pairs.Pair(there(coded.astype(np.float32)), there(hdr.astype(np.float32)), "graphics")
         while True:  # a black view teaches nothing: draw again
-            if self.frames and (not self.stills or (variety.video and rng.random() < variety.video)):
-                pictures, primaries = self.frames, "bt2020"
-            else:
-                pictures, primaries = self.stills, "bt709"
+            pictures, primaries = self._pictures(rng, variety)
             view = _view(pictures[int(rng.integers(len(pictures)))], size, rng, variety)
             if view.max() > 0:
                 return pairs.make_pair(there(view), rng, look=look, variety=variety, primaries=primaries)
+
+    def draw_clip(
+        self,
+        size: int,
+        rng: np.random.Generator,
+        frames: int,
+        motion: clips.Motion,
+        look: float = 1.0,
+        bars: float = 0.0,
+        variety: Variety = pairs.PLAIN,
+    ) -> clips.Clip:
+        """A clip of `frames` frames of `size` x `size` pixels, a function of the generator's state.
+
+        `motion` is that of `clips.make_clip`, the other arguments are those of `draw`. Drawings and black bars stand still; a
+        frame of an HDR clip is a picture that a camera moves over.
+
+        Raises:
+            InputError: there are neither stills nor frames of HDR clips.
+        """
+        if not self.stills + self.frames:
+            raise InputError("training: clips are made of HDR pictures, and there are none; give a folder that has hdr_stills/")
+        if variety.graphics and rng.random() < variety.graphics:
+            sdr, hdr = (np.repeat(side[None], frames, axis=0) for side in graphics.draw(size, rng))  # (N, 3, size, size)
+            clip = clips.Clip(pairs.deliver(sdr, rng, variety).astype(np.float32), hdr.astype(np.float32), "graphics", ())
+        else:
+            pictures, primaries = self._pictures(rng, variety)
+            clip = clips.make_clip(pictures, frames, size, rng, motion, None, look, variety, primaries)
+        if bars and rng.random() < bars:
+            pair = pairs.with_bars(Pair(clip.sdr, clip.hdr, clip.operator), rng)
+            clip = dataclasses.replace(clip, sdr=pair.sdr.astype(np.float32), hdr=pair.hdr.astype(np.float32))
+        return clip
+
+    def _pictures(self, rng: np.random.Generator, variety: Variety) -> tuple[list[Picture], str]:
+        """Pictures to choose from, and their primaries."""
+        if self.frames and (not self.stills or (variety.video and rng.random() < variety.video)):
+            return self.frames, "bt2020"
+        return self.stills, "bt709"
 
 
 @dataclass(frozen=True)

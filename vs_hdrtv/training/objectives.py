@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -13,7 +14,7 @@ from .. import weights
 from ..color.overexposure import overexposure_mask
 from ..errors import InputError
 from ..networks.discriminator import PatchDiscriminator
-from . import losses
+from . import losses, temporal_losses
 from . import perceptual as perceptual_loss
 from .recipes import Recipe
 
@@ -38,11 +39,14 @@ class Objective(Protocol):
         ...
 
     def apply(self, network: nn.Module, sdr: Tensor) -> Tensor:
-        """(N, 3, H, W) `sdr` -> `hdr`, by `network` and, where there is one, the stage before it."""
+        """(N, 3, H, W) `sdr` -> `hdr`, by `network` and, where there is one, the stage before it.
+
+        Of clips (N, T, 3, H, W) the frame in the middle, (N, 3, H, W).
+        """
         ...
 
-    def loss(self, network: nn.Module, sdr: Tensor, hdr: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The sum to descend and its terms, of a batch (N, 3, H, W) `sdr` and its master `hdr`."""
+    def loss(self, network: nn.Module, *batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The sum to descend and its terms, of a `batches.Batch`: `sdr`, its master `hdr`, the flow of clips where asked for."""
         ...
 
     def learn(self, rate: float) -> dict[str, Tensor]:
@@ -73,7 +77,7 @@ def create(recipe: Recipe, first_stage: str | None = None, perceptual: str | Non
         if first_stage or perceptual or recipe.perceptual or recipe.adversarial:
             found = "a first stage, a perceptual and an adversarial loss are for networks of the second stage"
             raise InputError(f"train: {found}; leave them out, or name the first stage in the recipe")
-        return FeatureMapping(recipe)
+        return ClipMapping(recipe) if recipe.frames else FeatureMapping(recipe)
     card = weights.find(first_stage or recipe.first_stage)
     if card.reads != ("sdr",) or card.writes != "hdr":
         raise InputError(f"train: first stage {card.name!r} reads {' and '.join(card.reads)}; give one from sdr to hdr")
@@ -104,8 +108,9 @@ class FeatureMapping:
         """See `Objective.apply`."""
         return network(sdr)  # type: ignore[no-any-return]
 
-    def loss(self, network: nn.Module, sdr: Tensor, hdr: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, network: nn.Module, *batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """See `Objective.loss`."""
+        sdr, hdr = batch
         result = network(sdr)  # (N, 3, H, W)
         l1 = functional.l1_loss(result, hdr)
         return l1 + self._ictcp * losses.ictcp_difference(result, hdr) if self._ictcp else l1, {"l1": l1.detach()}
@@ -120,6 +125,78 @@ class FeatureMapping:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Nothing."""
+
+
+CONTENTS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": functional.l1_loss,
+    "tanh_l1": temporal_losses.tanh_l1,
+}
+"""Of `recipes.CONTENTS`, of (N, T, 3, H, W) and its target."""
+
+
+def _alone(network: nn.Module, sdr: Tensor) -> Tensor:
+    result: Tensor = network(sdr.flatten(0, 1))  # (N T, 3, H, W)
+    return result.reshape(*sdr.shape[:2], *result.shape[1:])  # (N, T, 3, H, W)
+
+
+def _middle(network: nn.Module, sdr: Tensor) -> Tensor:
+    result: Tensor = network(*sdr.unbind(1))
+    return result[:, None]  # (N, 1, 3, H, W)
+
+
+def _together(network: nn.Module, sdr: Tensor) -> Tensor:
+    return network.all_frames(*sdr.unbind(1))  # type: ignore[no-any-return, operator]
+
+
+CONVERSIONS: Mapping[str, Callable[[nn.Module, Tensor], Tensor]] = {
+    "hdcfm": _alone,
+    "hdcfm_mfi": _middle,
+    "dslnet": _middle,
+    "kpn_mfi": _together,
+}
+"""Model -> how a step of training converts clips: (N, T, 3, H, W) `sdr` -> `hdr` of all T frames, or of the one in the middle."""
+
+
+class ClipMapping(FeatureMapping):
+    """Clips, SDR to HDR: the recipe's content loss, and the consistency of brightness from frame to frame where it asks for it.
+
+    Raises:
+        InputError: the recipe's model is not trained on clips, or its result is one frame, which is consistent with nothing.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe)
+        if recipe.model not in CONVERSIONS:
+            raise InputError(f"train: {recipe.model!r} is not trained on clips; choose one of {', '.join(CONVERSIONS)}")
+        self._convert = CONVERSIONS[recipe.model]
+        if recipe.consistency and self._convert is _middle:
+            raise InputError(f"train: {recipe.model!r} gives one frame of a clip; leave out consistency")
+        self._content, self._consistency = recipe.content, recipe.consistency
+        self.terms = (recipe.content, *(("consistency",) if recipe.consistency else ()))
+
+    def apply(self, network: nn.Module, sdr: Tensor) -> Tensor:
+        """See `Objective.apply`."""
+        return _inner(self._convert(network, sdr), 1)[:, 0]
+
+    def loss(self, network: nn.Module, *batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """See `Objective.loss`."""
+        sdr, hdr, *flow = batch
+        result = self._convert(network, sdr)  # (N, T or 1, 3, H, W)
+        hdr = _inner(hdr, result.shape[1])
+        terms = {self._content: CONTENTS[self._content](result, hdr)}
+        total = terms[self._content]
+        if self._consistency:
+            terms["consistency"] = temporal_losses.brightness_consistency(result, *flow[0].unbind(1))
+            total = total + self._consistency * terms["consistency"]
+        if self._ictcp:
+            total = total + self._ictcp * losses.ictcp_difference(result.flatten(0, 1), hdr.flatten(0, 1))
+        return total, {name: value.detach() for name, value in terms.items()}
+
+
+def _inner(clip: Tensor, frames: int) -> Tensor:
+    """The `frames` in the middle of (N, T, 3, H, W)."""
+    first = (clip.shape[1] - frames) // 2
+    return clip[:, first : first + frames]
 
 
 class Overexposure:
@@ -159,8 +236,9 @@ class Overexposure:
         """See `Objective.apply`."""
         return network(self._first_stage(sdr), sdr)  # type: ignore[no-any-return]
 
-    def loss(self, network: nn.Module, sdr: Tensor, hdr: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, network: nn.Module, *batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """See `Objective.loss`."""
+        sdr, hdr = batch
         with torch.no_grad():
             first = self._first_stage(sdr)  # (N, 3, H, W)
             mask = overexposure_mask(sdr)  # (N, 1, H, W)

@@ -7,11 +7,22 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
+from .clips import Motion
 from .pairs import PLAIN, Variety
 
 FOLDER = Path(__file__).parent / "recipes"
+
+CONTENTS = {"l1": "L1 on PQ", "tanh_l1": "L1 of tanh on PQ, summed over the frames"}
+"""Losses of the frames of a clip, each for itself, in words; `objectives.CONTENTS` has them."""
+
+UNCUT = Motion(cut=0.0)
+"""What moves in training clips unless a recipe says otherwise: a network never sees frames of two scenes (`scenes`)."""
+
+TABLES: Mapping[str, type[Any]] = {"variety": Variety, "motion": Motion}
+"""Fields of a recipe that are tables in its file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +58,10 @@ class Recipe:
         overexposed: smallest share of a pair's pixels that are over-exposed; pairs with less are drawn again.
         perceptual: weight of the perceptual loss beside L1.
         adversarial: weight of the patch discriminator's loss beside L1.
+        frames: of a clip, odd; 0 for pictures.
+        motion: what moves in the clips; a table `[motion]`.
+        content: key of `CONTENTS`, the loss of clips.
+        consistency: weight of the inter-frame brightness consistency loss (KPN-MFI, equation 9) beside it.
     """
 
     model: str
@@ -68,6 +83,29 @@ class Recipe:
     overexposed: float = 0.0
     perceptual: float = 0.0
     adversarial: float = 0.0
+    frames: int = 0
+    motion: Motion = UNCUT
+    content: str = "l1"
+    consistency: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check what is said of clips.
+
+        Raises:
+            InputError: a recipe for pictures asks for what only clips have, or the other way round.
+        """
+        if not self.frames:
+            if (self.motion, self.content, self.consistency) != (UNCUT, "l1", 0.0):
+                raise InputError("recipe: motion, content and consistency are for clips; give frames, or leave them out")
+            return
+        if self.frames < 3 or self.frames % 2 == 0:
+            raise InputError(f"recipe: frames is {self.frames}; give an odd number, 3 or more, or 0 for pictures")
+        if self.content not in CONTENTS:
+            raise InputError(f"recipe: unknown content {self.content!r}; choose one of {', '.join(CONTENTS)}")
+        if self.motion.cut:
+            raise InputError(f"recipe: motion.cut is {self.motion.cut}; give 0, networks never see frames of two scenes")
+        if self.first_stage or self.overexposed or self.variety.films:
+            raise InputError("recipe: first_stage, overexposed and variety.films are for pictures; leave them out with frames")
 
     @property
     def steps(self) -> int:
@@ -80,15 +118,22 @@ class Recipe:
         Args:
             setup: of the run (`objectives.Objective.setup`): without a feature network the perceptual loss had no weight.
         """
-        parts = ["L1 on PQ over the pixels of the mask" if self.first_stage else "L1 on PQ"]
+        parts = ["L1 on PQ over the pixels of the mask" if self.first_stage else CONTENTS[self.content]]
         perceptual = 0.0 if setup.get("perceptual", "none").startswith("none") else self.perceptual
         if self.ictcp:
             parts.append(f"{self.ictcp} colour difference in ICtCp")
+        if self.consistency:
+            parts.append(f"{self.consistency} inter-frame brightness consistency")
         if self.perceptual:
             parts.append(f"{perceptual} perceptual")
         if self.adversarial:
             parts.append(f"{self.adversarial} adversarial (least squares, patch discriminator)")
         return " + ".join(parts)
+
+    def views(self) -> str:
+        """What the steps of its phases see, in words."""
+        kind = f"clips of {self.frames} frames" if self.frames else "views"
+        return "; ".join(f"{phase.steps} of {phase.batch} {kind} of {phase.size} px" for phase in self.phases)
 
     def phase(self, step: int) -> Phase:
         """Phase that `step` falls in; the last one from its end on."""
@@ -111,12 +156,14 @@ def load(name: str) -> Recipe:
         raise InputError(f"train: unknown recipe {name!r}; choose one of {known}")
     values = tomllib.loads(path.read_text(encoding="utf-8"))
     fields = {field.name for field in dataclasses.fields(Recipe) if field.default is dataclasses.MISSING}
-    optional = {field.name for field in dataclasses.fields(Recipe)} - fields - {"variety"}
-    varied = values.pop("variety", {})
-    kinds = {field.name for field in dataclasses.fields(Variety)}
-    differs = (set(values) - optional) ^ fields | set(varied) - kinds
+    optional = {field.name for field in dataclasses.fields(Recipe)} - fields - set(TABLES)
+    tables = {name: values.pop(name, {}) for name in TABLES}
+    differs = (set(values) - optional) ^ fields
+    for name, kind in TABLES.items():
+        differs |= set(tables[name]) - {field.name for field in dataclasses.fields(kind)}
     if differs:
         known = f"{', '.join(sorted(fields))} and may have {', '.join(sorted(optional))}"
         raise InputError(f"train: {path} must have the fields {known}; it differs in {', '.join(sorted(differs))}")
     values["phases"] = tuple(Phase(**phase) for phase in values["phases"])
-    return Recipe(**values, variety=Variety(**varied))
+    motion = dataclasses.replace(UNCUT, **tables["motion"])
+    return Recipe(**values, variety=Variety(**tables["variety"]), motion=motion)

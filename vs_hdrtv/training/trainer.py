@@ -176,8 +176,7 @@ class _Run:
         start, first = self.stop.clock(), self.step
         with _progress(recipe.steps, self.step) as advance:
             while self.step < recipe.steps and not self.stop.wanted():
-                sdr, hdr = (side.to(options.device, non_blocking=True) for side in next(stream))
-                self._learn(sdr, hdr)
+                self._learn(*(each.to(options.device, non_blocking=True) for each in next(stream)))
                 advance()
                 last = self.step == recipe.steps
                 if self.step % recipe.report == 0 or last:
@@ -222,15 +221,15 @@ class _Run:
         load = functools.partial(batches.of_validation, sources, self.recipe)
         return validation.Validator(self.network, self.objective, wanted.measures, load)
 
-    def _learn(self, sdr: Tensor, hdr: Tensor) -> None:
-        """One step of network, objective and average."""
+    def _learn(self, *batch: Tensor) -> None:
+        """One step of network, objective and average on a `batches.Batch`."""
         recipe = self.recipe
         # The seed of the step makes dropout the same in an interrupted run as in one that was not.
         torch.manual_seed(recipe.seed * 1_000_003 + self.step)
         rate = learning_rate(recipe, self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss, terms = self.objective.loss(self.forward, sdr, hdr)
+        loss, terms = self.objective.loss(self.forward, *batch)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
