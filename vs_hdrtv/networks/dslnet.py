@@ -29,6 +29,7 @@ from torch.nn import functional
 from ..errors import InputError
 from .blocks import global_average
 from .deformable import TAPS, DeformableConv2d
+from .depthwise import DepthwiseConv2d, depthwise_conv2d
 
 CHANNELS = 64
 """Of the features between the stages."""
@@ -39,6 +40,9 @@ SLOPE = 0.1
 BLOCKS = 4
 """LKRBs in a row."""
 
+LARGE = 17
+"""Side of the large kernels."""
+
 
 def _zero[Layer: (nn.Conv2d, nn.ConvTranspose2d)](layer: Layer) -> Layer:
     """`layer` with all its parameters 0: what it gives starts at 0."""
@@ -46,11 +50,6 @@ def _zero[Layer: (nn.Conv2d, nn.ConvTranspose2d)](layer: Layer) -> Layer:
         for parameter in layer.parameters():
             parameter.zero_()
     return layer
-
-
-def large_depthwise(channels: int) -> nn.Conv2d:
-    """17x17 depthwise convolution."""
-    return nn.Conv2d(channels, channels, 17, padding=8, groups=channels)
 
 
 class DynamicDepthwiseConv(nn.Module):
@@ -71,8 +70,7 @@ class DynamicDepthwiseConv(nn.Module):
         n, c, h, w = x.shape
         kernels = self.kernels(global_average(x)).reshape(n * c, 1, self.size, self.size)
         # Pictures of a batch have kernels of their own: side by side as channels, each is a group.
-        y = functional.conv2d(x.reshape(1, n * c, h, w), kernels, padding=self.size // 2, groups=n * c)
-        return y.reshape(n, c, h, w)
+        return depthwise_conv2d(x.reshape(1, n * c, h, w), kernels).reshape(n, c, h, w)
 
 
 class LDOE(nn.Module):
@@ -86,9 +84,9 @@ class LDOE(nn.Module):
     def __init__(self, frames: int, channels: int = 32) -> None:
         super().__init__()
         self.down = nn.Conv2d(3 * frames, channels, 3, stride=2, padding=1)
-        self.wide_in = large_depthwise(channels)
+        self.wide_in = DepthwiseConv2d(channels, LARGE)
         self.dynamic = DynamicDepthwiseConv(channels)
-        self.wide_out = large_depthwise(channels)
+        self.wide_out = DepthwiseConv2d(channels, LARGE)
         self.up = _zero(nn.ConvTranspose2d(channels, 2 * TAPS * frames, 2, stride=2))
 
     def forward(self, window: Tensor) -> Tensor:
@@ -251,7 +249,7 @@ class LKRB(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv_in = nn.Conv2d(channels, channels, 3, padding=1)
-        self.wide = large_depthwise(channels)
+        self.wide = DepthwiseConv2d(channels, LARGE)
         self.conv_out = nn.Conv2d(channels, channels, 3, padding=1)
         with torch.no_grad():
             for parameter in self.conv_out.parameters():
