@@ -240,12 +240,12 @@ def test_a_stage_may_have_scenes_of_its_own(scene, bytes_of):
 
 @pytest.mark.parametrize("choice", ["none", [3]])
 def test_later_stages_follow_the_first_past_a_break_also_where_they_read_the_source(two_scenes, bytes_of, choice):
-    both = Stage(name="both", reads={"sdr": (0,), "features": (-2, 1)}, writes="hdr", function=lambda a, b, c: a + b / 3 + c / 5)
+    both = Stage(name="both", reads={"sdr": (0,), "linear": (-2, 1)}, writes="hdr", function=lambda a, b, c: a + b / 3 + c / 5)
     clip = two_scenes()
-    features = graph.apply(mean_stage(writes="features"), {"sdr": clip}, scenes=choice)
-    fused, broken = (graph.apply(both, {"sdr": clip, "features": each}) for each in (features, features.std.Trim(0)))
+    features = graph.apply(mean_stage(writes="linear"), {"sdr": clip}, scenes=choice)
+    fused, broken = (graph.apply(both, {"sdr": clip, "linear": each}) for each in (features, features.std.Trim(0)))
     assert bytes_of(fused) == bytes_of(broken)
-    assert bytes_of(fused) != bytes_of(graph.apply(both, {"sdr": clip, "features": features}, scenes=[AT]))
+    assert bytes_of(fused) != bytes_of(graph.apply(both, {"sdr": clip, "linear": features}, scenes=[AT]))
 
 
 def test_clips_shorter_than_the_window(scene, bytes_of):

@@ -110,7 +110,7 @@ def test_damaged_file(card, kind):
 def test_missing_files(card):
     card.onnx.unlink()
     with pytest.raises(InputError, match=r"cannot read .*model.onnx"):
-        weights.verify(card, "onnx")
+        weights.verify(card, "network")
     card.path.unlink()
     with pytest.raises(InputError, match=r"model.safetensors has no card model.toml beside it"):
         weights.find(card.safetensors)

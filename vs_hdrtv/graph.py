@@ -22,11 +22,11 @@ from .engines import Engine
 from .errors import InputError
 from .hdr10 import SIGNALLING, MasteringDisplay
 from .light import AVERAGE_MAX_RGB, MAX_RGB
-from .pipeline import CUTS, Calls, Memo, Source, Step, compute, cuts_of, windows
+from .networks import parts
+from .pipeline import CUTS, Calls, Memo, Source, Step, build, compute, cuts_of, load, windows
 from .scenes import CUT, Scenes, cut_clip, shifted
-from .sources import ClipSource, open_source
-from .stages import Stage, without_bars
-from .weights import ModelCard
+from .sources import FEATURE_CHANNELS, ClipSource, open_source
+from .stages import Stage
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ def apply(
 
     Args:
         stage: what to do.
-        clips: the clip of each signal that the stage reads, all of one length and size.
+        clips: the clip of each signal that the stage has to be given, all of one length and size.
         engine: runs networks; None takes that of the first input clip's plan, else `engines.create("auto")`.
         force: take a clip tagged PQ or HLG for SDR.
         scenes: what a stage that reads several frames does not read over; see `scenes.cut_clip`. With `auto` it follows the
@@ -97,7 +97,7 @@ def apply(
         inputs[signal] = same
     _check_alike(stage, sources)
     cuts = _cuts(stage, inputs, sources, scenes)
-    plan = Plan(Step(stage, inputs, cuts), sources, engine, calls | {stage: _call(stage, engine)})
+    plan = Plan(build(stage, inputs, cuts), sources, engine, calls | load(stage, engine))
     node = _materialise(plan)
     _PLANS[node] = plan
     return node
@@ -105,13 +105,13 @@ def apply(
 
 def _cuts(stage: Stage, inputs: Mapping[str, Source | Step], sources: dict[Source, ClipSource], scenes: Scenes) -> Source | None:
     """The cuts that a stage does not read over, None for one that reads frame n alone; a new source is added to `sources`."""
-    if not any(offset for offsets in stage.reads.values() for offset in offsets):
+    if not stage.is_temporal:
         return None
-    pictures = [source for source in sources if source.signal not in (CUTS, "mask")]
+    pictures = [source for source in sources if source.signal not in (CUTS, "mask", "features")]
     # The picture as it was shot, where it is there: what came of it may have lost what tells two scenes apart.
     picture = next((source for source in pictures if source.signal == "sdr"), pictures[0])
     if scenes == "auto":
-        for node in (inputs[signal] for signal in stage.reads):
+        for node in (inputs[signal] for signal in stage.given):
             if isinstance(node, Source) and _has_cuts(sources[node].raw):
                 picture = node
                 break
@@ -159,30 +159,8 @@ def _rebuilt(node: Source | Step, replaced: dict[Source | Step, Source | Step]) 
     return replaced[node]
 
 
-def _call(stage: Stage, engine: Engine) -> Callable[..., Array]:
-    """What runs a stage."""
-    if stage.card is None:
-        assert stage.function is not None, f"{stage.name} has neither a network nor a function"
-        return stage.function
-    network = _load(stage.card, engine)
-    return without_bars(network, stage.letterbox, stage.bars) if stage.letterbox is not None else network
-
-
-_NETWORKS: WeakKeyDictionary[Engine, dict[str, Callable[..., Array]]] = WeakKeyDictionary()
-
-
-def _load(card: ModelCard, engine: Engine) -> Callable[..., Array]:
-    """The card's network on `engine`, loaded once: shots of different looks share it, and its buffers."""
-    loaded = _NETWORKS.setdefault(engine, {})
-    key = card.safetensors_sha256 + card.onnx_sha256 + str(card.path)
-    if key not in loaded:
-        loaded[key] = engine.load(card)
-    return loaded[key]
-
-
 def _check_alike(stage: Stage, sources: Mapping[Source, ClipSource]) -> None:
-    pictures = [source.raw for source in sources.values() if source.signal != CUTS]
-    shapes = {(clip.width, clip.height, clip.num_frames) for clip in pictures}
+    shapes = {(*source.size, source.raw.num_frames) for source in sources.values() if source.signal != CUTS}
     if len(shapes) > 1:
         found = " and ".join(f"{w}x{h}, {n} frames" for w, h, n in sorted(shapes))
         raise InputError(f"{stage.name}: clips differ ({found}); give clips of one size and length")
@@ -194,7 +172,7 @@ def _check_alike(stage: Stage, sources: Mapping[Source, ClipSource]) -> None:
 def _format(stage: Stage) -> vs.VideoFormat:
     """Format of a materialised signal."""
     if stage.writes != "packed":
-        return vs.core.get_video_format(vs.GRAYS if stage.writes == "mask" else vs.RGBS)
+        return vs.core.get_video_format(vs.GRAYS if stage.writes in ("mask", "features") else vs.RGBS)
     axes = SUBSAMPLED[stage.packing.sampling]
     return vs.core.query_video_format(vs.YUV, vs.INTEGER, stage.packing.depth, int(-1 in axes), int(-2 in axes))
 
@@ -203,7 +181,7 @@ _COLOUR_PROPERTIES = (
     "_Matrix", "_Transfer", "_Primaries", "_Range", "_ColorRange", "_ChromaLocation",
     "MasteringDisplayPrimariesX", "MasteringDisplayPrimariesY", "MasteringDisplayWhitePointX", "MasteringDisplayWhitePointY",
     "MasteringDisplayMinLuminance", "MasteringDisplayMaxLuminance", "ContentLightLevelMax", "ContentLightLevelAverage",
-    "DolbyVisionRPU", "HDR10Plus", MAX_RGB, AVERAGE_MAX_RGB,
+    "DolbyVisionRPU", "HDR10Plus", MAX_RGB, AVERAGE_MAX_RGB, FEATURE_CHANNELS,
 )  # fmt: skip
 """What described the source's colours and light and does not describe the result's."""
 
@@ -211,11 +189,13 @@ _COLOUR_PROPERTIES = (
 def _materialise(plan: Plan) -> vs.VideoNode:
     """The clip of a plan."""
     stage = plan.step.stage
-    template_source = next(iter(plan.sources.values())).raw
+    first = next(iter(plan.sources.values()))
     out_format = _format(stage)
-    width = _even_if(template_source.width, out_format.subsampling_w)
-    height = _even_if(template_source.height, out_format.subsampling_h)
-    template = vs.core.std.BlankClip(template_source, width, height, format=out_format.id, keep=True)
+    width, height = first.size
+    width, height = _even_if(width, out_format.subsampling_w), _even_if(height, out_format.subsampling_h)
+    if stage.writes == "features":
+        height *= parts.CHANNELS["features"]  # one below the other
+    template = vs.core.std.BlankClip(first.raw, width, height, format=out_format.id, keep=True)
     inputs, positions = _window_clips(plan)
     properties = _properties(stage)
     last = template.num_frames - 1
@@ -270,7 +250,12 @@ def _window_clips(plan: Plan) -> tuple[list[vs.VideoNode], dict[Source, tuple[in
 
 
 def _write(out: vs.VideoFrame, result: Array, engine: Engine) -> None:
-    planes = result if isinstance(result, tuple) else tuple(result[:, index : index + 1] for index in range(result.shape[1]))
+    if isinstance(result, tuple):
+        planes = result
+    elif len(out) < result.shape[1]:  # features: (1, C, H, W) -> (1, 1, C H, W)
+        planes = (result.reshape(1, 1, -1, result.shape[3]),)
+    else:
+        planes = tuple(result[:, index : index + 1] for index in range(result.shape[1]))
     for index, plane in enumerate(planes):
         target = np.asarray(out[index])
         if target.dtype.kind == "u":
@@ -296,6 +281,8 @@ def _properties(stage: Stage) -> dict[str, Any]:
             "_Primaries": vs.PRIMARIES_BT2020,
             "_Range": vs.RANGE_FULL,
         }
+    if stage.writes == "features":
+        return {FEATURE_CHANNELS: parts.CHANNELS["features"]}
     return {"_Range": vs.RANGE_FULL}
 
 

@@ -10,8 +10,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from .color.arrays import Array
+from .engines import Engine
 from .stages import Stage
 
 
@@ -51,6 +53,56 @@ MEMO_FRAMES = 64
 
 MEMO_BYTES = 1 << 30
 """And their size: 2160p in float32 is 100 MB a frame."""
+
+
+def build(stage: Stage, given: Mapping[str, Node], cuts: Source | None = None) -> Step:
+    """The plan of a stage and its inner ones; an inner stage that several of them read is one step.
+
+    Args:
+        stage: the last.
+        given: what each signal of `stage.given` comes from.
+        cuts: what the stages that read several frames do not read over.
+    """
+    made: dict[Stage, Step] = {}
+
+    def step(stage: Stage) -> Step:
+        if stage not in made:
+            inputs = {signal: step(stage.inner[signal]) if signal in stage.inner else given[signal] for signal in stage.reads}
+            reads_several = any(offset for offsets in stage.reads.values() for offset in offsets)
+            made[stage] = Step(stage, inputs, cuts if reads_several else None)
+        return made[stage]
+
+    return step(stage)
+
+
+def load(stage: Stage, engine: Engine) -> dict[Stage, Callable[..., Array]]:
+    """What runs a stage and its inner ones.
+
+    Raises:
+        InputError: a model's file is missing or damaged, or the engine cannot run it.
+    """
+    found: dict[Stage, Callable[..., Array]] = {}
+    for inner in stage.inner.values():
+        found |= load(inner, engine)
+    if stage.card is not None:
+        found[stage] = _network(stage, engine)
+    else:
+        assert stage.function is not None, f"{stage.name} has neither a network nor a function"
+        found[stage] = stage.function
+    return found
+
+
+_NETWORKS: WeakKeyDictionary[Engine, dict[tuple[str, str, str], Callable[..., Array]]] = WeakKeyDictionary()
+
+
+def _network(stage: Stage, engine: Engine) -> Callable[..., Array]:
+    """The stage's graph on `engine`, loaded once: shots of different looks share it, and its buffers."""
+    assert stage.card is not None
+    loaded = _NETWORKS.setdefault(engine, {})
+    key = (str(stage.card.path), stage.card.graph(stage.graph).sha256 + stage.card.safetensors_sha256, stage.graph)
+    if key not in loaded:
+        loaded[key] = engine.load(stage.card, stage.graph)
+    return loaded[key]
 
 
 def spans(step: Step) -> dict[Node, tuple[int, int]]:

@@ -15,6 +15,7 @@ from .color.arrays import Array
 from .color.planes import ChromaLocation, ycbcr_to_rgb
 from .engines import Engine
 from .errors import InputError
+from .networks import parts
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,9 @@ SD_LINES, NTSC_LINES = 576, 486
 
 WILD = 100.0
 """Of a signal whose white is 1: 100 is 63000 times its light by BT.1886, which no camera and no grade reaches."""
+
+FEATURE_CHANNELS = "_HdrtvChannels"
+"""Frame property of a clip of features: how many there are, one below the other in its only plane."""
 
 _UNSPECIFIED = 2
 _FIELDS = {int(vs.FIELD_TOP), int(vs.FIELD_BOTTOM)}
@@ -54,7 +58,7 @@ class ClipSource:
         planes: RGBS (or GRAYS) clip of the signal.
         assumed: frame properties that were missing and what was taken for them.
         name: filter that reads it; messages start with it.
-        signal: `sdr` or `hdr`.
+        signal: `sdr`, `hdr`, `mask` or `features`.
         force: take a clip tagged PQ or HLG for SDR.
         layout: how the raw planes code the signal, None where only zimg can bring them to it.
     """
@@ -67,6 +71,11 @@ class ClipSource:
     force: bool
     layout: PlaneLayout | None = None
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture."""
+        return self.raw.width, self.raw.height // (parts.CHANNELS["features"] if self.signal == "features" else 1)
+
     def window_clip(self, engine: Engine) -> vs.VideoNode:
         """The clip whose frames `read` takes: the integer planes where the engine unpacks them on its device."""
         return self.raw if self._on_device(engine) else self.planes
@@ -77,6 +86,9 @@ class ClipSource:
         Raises:
             InputError: the planes have become of a kind that only zimg can read.
         """
+        if self.signal == "features":
+            width, height = self.size
+            return engine.upload(np.asarray(frame[0]).reshape(1, -1, height, width))  # (1, C, H, W)
         if not self._on_device(engine):
             return engine.upload(read_planes(frame))
         # By the frame's own tags, as zimg reads them on the host: a recording may change them midway.
@@ -102,6 +114,9 @@ class ClipSource:
         Raises:
             InputError: the frame is interlaced, or of another transfer, or tagged where frame 0 was not.
         """
+        if self.signal == "features":
+            _check_features(self.name, props, f" at frame {frame}")
+            return
         _check(self.name, self.signal, props, self.force, f" at frame {frame}")
         for key, value in self.assumed.items():
             found = _code(props, key, _UNSPECIFIED)
@@ -127,7 +142,7 @@ def open_source(
         name: filter that asks; messages start with it.
         clip: constant format and size.
         signal: `sdr`: anything SDR, brought to BT.709 primaries and a BT.1886 signal, light preserved. `hdr`: PQ, BT.2020.
-            `mask`: one grey plane, 0 to 1 or all codes of an integer format.
+            `mask`: one grey plane, 0 to 1 or all codes of an integer format. `features`: what `align` or `modulate` gave.
         force: take a clip tagged PQ or HLG for SDR.
         known: the clip was made by this package and carries `signal`: its frame 0 is not asked for.
         quiet: what is assumed is not logged: another filter reads the same clip and says it.
@@ -141,6 +156,14 @@ def open_source(
         raise InputError(
             f"{name}: clip has variable format or size; make it constant first, for example with core.resize.Bicubic"
         )
+    if signal == "features":
+        channels = parts.CHANNELS[signal]
+        if clip.format.id != vs.GRAYS or clip.height % channels:
+            found = f"{clip.format.name}, {clip.width}x{clip.height}"
+            raise InputError(
+                f"{name}: clip is {found}; give the features that align or modulate made, {channels} in a GRAYS clip"
+            )
+        return ClipSource(clip, clip, {}, name, signal, force)
     if known:
         return ClipSource(clip, clip, {}, name, signal, force)
     if clip.format.sample_type == vs.INTEGER and clip.format.bits_per_sample > 16:
@@ -294,7 +317,20 @@ def _code(props: Mapping[str, Any], key: str, default: int) -> int:
     return int(value) if isinstance(value, int | float) else int(default)
 
 
+def _check_features(name: str, props: Mapping[str, Any], where: str) -> None:
+    found, wanted = props.get(FEATURE_CHANNELS), parts.CHANNELS["features"]
+    if found != wanted:
+        raise InputError(
+            f"{name}: clip holds no features{where} ({FEATURE_CHANNELS} is {found}, not {wanted}); "
+            "give it the result of align or modulate"
+        )
+
+
 def _check(name: str, signal: str, props: Mapping[str, Any], force: bool, where: str) -> None:
+    if FEATURE_CHANNELS in props:
+        raise InputError(
+            f"{name}: clip holds features{where}, the result of align or modulate; give it the clip that they came of"
+        )
     field = _code(props, "_FieldBased", 0)
     if field in _FIELDS:
         raise InputError(

@@ -7,7 +7,7 @@ card) or as an array function, which takes numpy arrays and torch tensors alike.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -20,10 +20,14 @@ from .color.tone_curves import INVERSE_TONE_MAPS, bt2408
 from .color.transfer import REFERENCE_WHITE, hlg_inverse_ootf, hlg_oetf, pq_eotf, pq_inverse_eotf
 from .errors import InputError
 from .letterbox import Letterbox
-from .weights import ModelCard
+from .modelcard import ModelCard
+from .networks import parts
 
 SIGNALS = ("sdr", "hdr", "linear", "mask", "features", "flow", "packed")
 """All (N, C, H, W); `packed` is a tuple of three integer-valued planes, the end of a chain."""
+
+MAX_STEADY = 32
+"""Frames on each side whose statistics may be taken: a window of more than two seconds follows nothing that happens in it."""
 
 MASTER_PEAK = 1000.0
 """cd/m2 that networks and baselines reach (their training masters' peak, BT.2446's HDR peak)."""
@@ -59,10 +63,11 @@ class Stage:
         name: the public filter that it belongs to; messages start with it.
         reads: signal to the frame offsets at which it is read, relative to the frame that is asked for.
         writes: signal that it gives.
-        card: the model that an engine runs; its network takes the signals of `reads` in that order, offsets in order.
+        card: the model that an engine runs; the graph takes the signals of `reads` in that order, offsets in order.
+        graph: which of the model's graphs (`networks.parts`).
         function: or the array function, called with one array a signal and offset, in the same order.
-        letterbox: black bars that the network does not see.
-        bars: array function of the same arrays that gives what stands in them.
+        inner: what it reads that is not given but made, of what is given, by a stage of its own.
+        letterbox: black bars that it was made for, which have to leave something of the picture.
         transfer: of a `packed` result: `pq` or `hlg`.
         packing: of a `packed` result: its planes.
         peak: of a `packed` PQ result: cd/m2 of the mastering display.
@@ -72,22 +77,148 @@ class Stage:
     reads: Mapping[str, tuple[int, ...]]
     writes: str
     card: ModelCard | None = None
+    graph: str = parts.WHOLE
     function: Callable[..., Array] | None = None
+    inner: Mapping[str, Stage] = field(default_factory=dict)
     letterbox: Letterbox | None = None
-    bars: Callable[..., Array] = bt2408
     transfer: str | None = None
     packing: Packing = Packing()
     peak: float | None = None
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The signals that it and its inner stages have to be given."""
+        own = (signal for signal in self.reads if signal not in self.inner)
+        return tuple(dict.fromkeys([*own, *(signal for stage in self.inner.values() for signal in stage.given)]))
 
-def feature_map(card: ModelCard, letterbox: Letterbox | None = None) -> Stage:
-    """HDCFM and its like: `sdr` to `hdr` by a network.
+    @property
+    def is_temporal(self) -> bool:
+        """Whether it reads other frames than the one that is asked for, or an inner stage does."""
+        own = any(offset for offsets in self.reads.values() for offset in offsets)
+        return own or any(stage.is_temporal for stage in self.inner.values())
+
+
+def feature_map(card: ModelCard, letterbox: Letterbox | None = None, steady: int = 0, name: str = "feature_map") -> Stage:
+    """HDCFM and its like: `sdr` to `hdr` by a network, part by part.
+
+    Args:
+        card: the model.
+        letterbox: black bars that the network does not see; what stands in them becomes BT.2408.
+        steady: frames on each side of which the network's statistics of the whole frame are the mean; 0 for its own alone.
+        name: the public filter.
 
     Raises:
-        InputError: the model reads or writes something else.
+        InputError: the model reads or writes something else, or has no such statistics.
     """
-    _check_card("feature_map", card, {"sdr"})
-    return Stage(name="feature_map", reads={"sdr": (0,)}, writes="hdr", card=card, letterbox=letterbox or None)
+    _check_card(name, card, {"sdr"})
+    return _mapped(name, card, letterbox, steady, bt2408)
+
+
+def generate_overexposed(card: ModelCard, letterbox: Letterbox | None = None, steady: int = 0) -> Stage:
+    """PDCG: `hdr` with new content where `sdr` is over-exposed; mask and blend are inside the network. Bars stay as they are.
+
+    Args:
+        card: the model.
+        letterbox: see `feature_map`.
+        steady: see `feature_map`.
+
+    Raises:
+        InputError: as `feature_map`.
+    """
+    _check_card("generate_overexposed", card, {"hdr", "sdr"})
+    hdr = card.reads.index("hdr")
+    return _mapped("generate_overexposed", card, letterbox, steady, lambda *arrays: arrays[hdr])
+
+
+def network_part(name: str, card: ModelCard, steady: int = 0) -> Stage:
+    """One part of a network as a stage of its own: DSLNet's `align`, `modulate` and `enhance`.
+
+    Args:
+        name: of the part, which is that of the public filter.
+        card: the model.
+        steady: see `feature_map`.
+
+    Raises:
+        InputError: the network has no such part, or the part makes no statistics.
+    """
+    if name not in card.parts:
+        found = ", ".join(card.parts)
+        raise InputError(f"{name}: model {card.name!r} is a network of other parts ({found}); use feature_map, or model='dslnet'")
+    return _part(name, card, name, steady, {})
+
+
+def _mapped(name: str, card: ModelCard, letterbox: Letterbox | None, steady: int, bars: Callable[..., Array]) -> Stage:
+    """A whole network, the picture between the bars alone; the bars, and what stands in them, become what `bars` gives."""
+    if not letterbox:
+        return _chain(name, card, steady, {})
+    given = dict.fromkeys(card.reads, (0,))
+    crop = partial(_active, letterbox=letterbox)
+    active = {signal: Stage(name=name, reads={signal: (0,)}, writes=signal, function=crop) for signal in card.reads}
+    return Stage(
+        name=name,
+        reads={"active": (0,), **given},
+        writes="hdr",
+        function=partial(_between_bars, letterbox=letterbox, bars=bars),
+        inner={"active": _chain(name, card, steady, active)},
+        letterbox=letterbox,
+    )
+
+
+def _chain(name: str, card: ModelCard, steady: int, inner: Mapping[str, Stage]) -> Stage:
+    """All parts of a network one after another."""
+    last: Stage | None = None
+    can = any(part.statistics for part in card.parts.values())
+    for part, what in card.parts.items():
+        own = {signal: inner[signal] for signal in what.reads if signal in inner}
+        if last is not None:
+            own[last.writes] = last
+        last = _part(name, card, part, steady if what.statistics or not can else 0, own)
+    assert last is not None, f"{card.network} has no parts"
+    return last
+
+
+def _part(name: str, card: ModelCard, part: str, steady: int, inner: Mapping[str, Stage]) -> Stage:
+    """A part of a network; with `steady`, its statistics are the mean of those of the frames around."""
+    what = card.parts[part]
+    _check_number(name, "steady", steady, 0, MAX_STEADY)
+    if not steady:
+        return Stage(name=name, reads=what.reads, writes=what.writes, card=card, graph=part, inner=inner)
+    if not what.statistics:
+        raise InputError(f"{name}: steady is {steady}, but this part of {card.name} has no statistics of the frame; leave it out")
+    graphs = {kind: f"{part}.{kind}" for kind in (parts.STATISTICS, parts.STEADY)}
+    for graph in graphs.values():
+        card.graph(graph)  # an older export has none
+    reads = what.graph(parts.STATISTICS)
+    own = Stage(
+        name=name,
+        reads=reads,
+        writes=parts.STATISTICS,
+        card=card,
+        graph=graphs[parts.STATISTICS],
+        inner={signal: stage for signal, stage in inner.items() if signal in reads},
+    )
+    mean = Stage(
+        name=name,
+        reads={parts.STATISTICS: tuple(range(-steady, steady + 1))},
+        writes=parts.STATISTICS,
+        function=_mean,
+        inner={parts.STATISTICS: own},
+    )
+    return Stage(
+        name=name,
+        reads=what.graph(parts.STEADY),
+        writes=what.writes,
+        card=card,
+        graph=graphs[parts.STEADY],
+        inner={**inner, parts.STATISTICS: mean},
+    )
+
+
+def _mean(*arrays: Array) -> Array:
+    total = arrays[0]
+    for array in arrays[1:]:
+        total = total + array
+    return total / len(arrays)
 
 
 def mask_overexposed(threshold: float = THRESHOLD) -> Stage:
@@ -95,23 +226,6 @@ def mask_overexposed(threshold: float = THRESHOLD) -> Stage:
     _check_number("overexposure_mask", "threshold", threshold, 0, 0.999)
     function = partial(overexposure_mask, threshold=threshold)
     return Stage(name="overexposure_mask", reads={"sdr": (0,)}, writes="mask", function=function)
-
-
-def generate_overexposed(card: ModelCard, letterbox: Letterbox | None = None) -> Stage:
-    """PDCG: `hdr` with new content where `sdr` is over-exposed; mask and blend are inside the network. Bars stay as they are.
-
-    Raises:
-        InputError: the model reads or writes something else.
-    """
-    _check_card("generate_overexposed", card, {"hdr", "sdr"})
-    return Stage(
-        name="generate_overexposed",
-        reads=dict.fromkeys(card.reads, (0,)),
-        writes="hdr",
-        card=card,
-        letterbox=letterbox or None,
-        bars=lambda *arrays: arrays[card.reads.index("hdr")],
-    )
 
 
 def inverse_tone_map(method: str) -> Stage:
@@ -199,29 +313,31 @@ def to_hlg(source_peak: float = MASTER_PEAK, packing: str = "yuv420p10") -> Stag
     return Stage(name="to_hlg", reads={"hdr": (0,)}, writes="packed", function=function, transfer="hlg", packing=planes)
 
 
-def without_bars(network: Callable[..., Array], letterbox: Letterbox, bars: Callable[..., Array]) -> Callable[..., Array]:
-    """A network to `hdr` that sees the active picture alone; the bars, and what stands in them, become what `bars` gives."""
+def _active(picture: Array, letterbox: Letterbox) -> Array:
+    """The picture between the bars."""
+    rows, columns = letterbox.active(*picture.shape[-2:])
+    return picture[..., rows, columns]  # (N, C, h, w)
 
-    def call(*arrays: Array) -> Array:
-        height, width = arrays[0].shape[-2:]
-        rows, columns = letterbox.active(height, width)
 
-        def part(function: Callable[..., Array], rows: slice, columns: slice) -> Array:
-            return function(*(array[..., rows, columns] for array in arrays))
+def _between_bars(active: Array, *arrays: Array, letterbox: Letterbox, bars: Callable[..., Array]) -> Array:
+    """`active` where it was cut out, around it what `bars` gives of `arrays`: (N, C, h, w), each (N, C, H, W) -> (N, C, H, W)."""
+    height, width = arrays[0].shape[-2:]
+    rows, _ = letterbox.active(height, width)
 
-        middle = [part(network, rows, columns)]
-        if letterbox.left:
-            middle.insert(0, part(bars, rows, slice(letterbox.left)))
-        if letterbox.right:
-            middle.append(part(bars, rows, slice(width - letterbox.right, None)))
-        picture = [_join(middle, -1)]
-        if letterbox.top:
-            picture.insert(0, part(bars, slice(letterbox.top), slice(None)))
-        if letterbox.bottom:
-            picture.append(part(bars, slice(height - letterbox.bottom, None), slice(None)))
-        return _join(picture, -2)  # (N, 3, H, W)
+    def bar(rows: slice, columns: slice) -> Array:
+        return bars(*(array[..., rows, columns] for array in arrays))
 
-    return call
+    middle = [active]
+    if letterbox.left:
+        middle.insert(0, bar(rows, slice(letterbox.left)))
+    if letterbox.right:
+        middle.append(bar(rows, slice(width - letterbox.right, None)))
+    picture = [_join(middle, -1)]
+    if letterbox.top:
+        picture.insert(0, bar(slice(letterbox.top), slice(None)))
+    if letterbox.bottom:
+        picture.append(bar(slice(height - letterbox.bottom, None), slice(None)))
+    return _join(picture, -2)  # (N, C, H, W)
 
 
 def _join(parts: list[Array], axis: int) -> Array:

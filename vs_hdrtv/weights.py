@@ -1,22 +1,23 @@
 """Model cards, weights and their checksums; import of published checkpoints.
 
-A model is three files of one name in one folder: `X.toml` (the card), `X.safetensors` (for torch), `X.onnx` (for every other
-engine). Finding and verifying a model needs no torch.
+A model is some files of one name in one folder: `X.toml` (the card), `X.safetensors` (for torch), `X.onnx` and, where it has
+several graphs, `X.GRAPH.onnx` (for every other engine). Finding and verifying a model needs no torch.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import tempfile
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import modelcard
 from .errors import InputError
+from .modelcard import ModelCard
+from .networks import parts
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,58 +27,6 @@ PACKED = Path(__file__).parent / "_weights"
 
 CHECKOUT = Path(__file__).parent.parent / "weights"
 """Where a checkout has them."""
-
-FREE_TABLES = ("data", "recipe", "metrics")
-"""Tables of the card whose keys are free."""
-
-SIGNALS = {"hdcfm": (("sdr",), "hdr"), "pdcg": (("hdr", "sdr"), "hdr")}
-"""Network -> (signals read, in the order of its arguments, and signal written)."""
-
-_HDCFM = "G. He et al., SDRTV-to-HDRTV via Hierarchical Dynamic Context Feature Mapping, ACM Multimedia 2022"
-
-PAPERS = {"hdcfm": _HDCFM, "pdcg": f"{_HDCFM}, section 3.3"}
-"""Network -> its paper."""
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What a card says, and where its files are.
-
-    Attributes:
-        name: the model's name, which is also its files' name.
-        network: key of `networks.registry.NETWORKS`.
-        path: the card itself, a .toml file.
-        safetensors: the weights for torch.
-        onnx: the same function as a graph, opset >= 17, inputs and output named as the signals (`export.to_onnx`).
-        safetensors_sha256: lowercase hexadecimal checksum that `safetensors` must have.
-        onnx_sha256: the same of `onnx`.
-        paper: what to cite.
-        parameters: how many numbers are trained.
-        reads: signals of the inputs, in their order; a card of one input may say it as a plain string.
-        writes: signal of the output.
-        licence: of the weights.
-        preview: the weights are not final; a preset says so once.
-        data: free-form table: what the weights were trained on.
-        recipe: free-form table: how, seed and commit.
-        metrics: free-form table: results on held-out data.
-    """
-
-    name: str
-    network: str
-    path: Path
-    safetensors: Path
-    onnx: Path
-    safetensors_sha256: str
-    onnx_sha256: str
-    paper: str
-    parameters: int
-    reads: tuple[str, ...]
-    writes: str
-    licence: str
-    preview: bool = False
-    data: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    recipe: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    metrics: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 def folder() -> Path:
@@ -101,7 +50,7 @@ def find(model: str | os.PathLike[str]) -> ModelCard:
     """
     text = os.fspath(model)
     if text in names():
-        return read_card(folder() / f"{text}.toml")
+        return modelcard.read(folder() / f"{text}.toml")
     path = Path(text)
     if path.suffix not in {".toml", ".safetensors", ".onnx"}:
         known = ", ".join(names()) or "none is installed"
@@ -111,70 +60,24 @@ def find(model: str | os.PathLike[str]) -> ModelCard:
     card = path.with_suffix(".toml")
     if not card.is_file():
         raise InputError(f"weights: {path.name} has no card {card.name} beside it; make one with vs-hdrtv weights import")
-    return read_card(card)
+    return modelcard.read(card)
 
 
-def read_card(path: Path) -> ModelCard:
-    """Read a .toml card; the weights beside it are not touched.
-
-    Raises:
-        InputError: not readable, not TOML, or a field is missing or of another type.
-    """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"weights: cannot read the card {path}: {error}; install the model again") from None
-    files = _value(table, "files", dict, path)
-    locations, sums = {}, {}
-    for kind in ("safetensors", "onnx"):
-        entry = _value(files, kind, dict, path)
-        name = _value(entry, "name", str, path)
-        if Path(name).name != name:
-            raise InputError(f"weights: card {path.name} names the file {name!r}; a file must lie beside its card")
-        locations[kind] = path.parent / name
-        sums[kind] = _value(entry, "sha256", str, path).lower()
-    return ModelCard(
-        path=path,
-        safetensors=locations["safetensors"],
-        onnx=locations["onnx"],
-        safetensors_sha256=sums["safetensors"],
-        onnx_sha256=sums["onnx"],
-        **{key: _value(table, key, str, path) for key in ("name", "network", "paper", "writes", "licence")},
-        reads=_reads(table, path),
-        parameters=_value(table, "parameters", int, path),
-        preview=_value(table, "preview", bool, path),
-        **{key: table.get(key, {}) for key in FREE_TABLES},
-    )
-
-
-def _value(table: Mapping[str, Any], key: str, kind: type, path: Path) -> Any:
-    value = table.get(key)
-    if not isinstance(value, kind):
-        found = "nothing" if value is None else repr(value)
-        raise InputError(f"weights: card {path.name} has {found} for {key!r}; it must be of type {kind.__name__}")
-    return value
-
-
-def _reads(table: Mapping[str, Any], path: Path) -> tuple[str, ...]:
-    value = table.get("reads")
-    if isinstance(value, list) and value and all(isinstance(signal, str) for signal in value):
-        return tuple(value)
-    return (_value(table, "reads", str, path),)
-
-
-def verify(card: ModelCard, kind: str | None = None) -> None:
+def verify(card: ModelCard, name: str | None = None) -> None:
     """Compare the files' sha256 with the card's.
 
     Args:
         card: the model.
-        kind: "safetensors" or "onnx"; None for both.
+        name: `safetensors` or a graph; None for all files.
 
     Raises:
         InputError: a file is missing or is not the one that the card describes.
     """
-    for each in ("safetensors", "onnx") if kind is None else (kind,):
-        path: Path = getattr(card, each)
-        found, expected = _checksum(path, card), getattr(card, f"{each}_sha256")
+    if name is not None and name != modelcard.WEIGHTS:
+        card.graph(name)
+    for each in card.files if name is None else (name,):
+        path, expected = card.files[each].path, card.files[each].sha256
+        found = _checksum(path, card)
         if found != expected:
             raise InputError(
                 f"weights: {path} is not the file that its card describes (sha256 {found[:12]}..., card {expected[:12]}...); "
@@ -216,7 +119,7 @@ def load_network(card: ModelCard) -> nn.Module:
     state = load_state(card)  # first: it says what to install where torch is missing
     from .networks import registry
 
-    network = registry.create(card.network)
+    network = registry.create(card.network, **card.arguments)
     _fill(network, state, f"{card.safetensors.name}")
     return network.eval().requires_grad_(False)
 
@@ -247,13 +150,15 @@ def write(
     model: str,
     licence: str,
     preview: bool = False,
+    arguments: Mapping[str, Any] | None = None,
+    steady: bool = True,
     data: Mapping[str, Any] | None = None,
     recipe: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
 ) -> ModelCard:
-    """Write `name.safetensors`, `name.onnx` and `name.toml` into the folder `output`; the same weights give the same files.
+    """Write `name.safetensors`, a `.onnx` a graph and `name.toml` into the folder `output`; the same weights give the same files.
 
-    All three are made under temporary names and renamed at the end, the card last: what is there is whole.
+    All are made under temporary names and renamed at the end, the card last: what is there is whole.
 
     Args:
         network: the weights, in the network of the registry's name `model`.
@@ -262,6 +167,8 @@ def write(
         model: key of `networks.registry.NETWORKS`.
         licence: of the weights.
         preview: the weights are not final.
+        arguments: that the network was made with, where they are not its defaults.
+        steady: write the graphs of `steady=` too.
         data: the card's free-form table.
         recipe: the card's free-form table.
         metrics: the card's free-form table.
@@ -273,38 +180,46 @@ def write(
 
     from .export import to_onnx
 
-    reads, writes = SIGNALS[model]
-    files = {kind: output / f"{name}.{kind}" for kind in ("safetensors", "onnx", "toml")}
+    chain = parts.of(model, arguments)
+    names = [parts.WHOLE]
+    reads = list(dict.fromkeys(signal for part in chain.values() for signal in part.reads if signal != "features"))
+    files = {each: output / modelcard.file_name(name, each) for each in (modelcard.WEIGHTS, *names)}
+    card = output / f"{name}.toml"
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{name}.", suffix=".partial", dir=output) as scratch:
-            made = {kind: Path(scratch) / path.name for kind, path in files.items()}
+            made = {each: Path(scratch) / path.name for each, path in files.items()}
             state = {key: value.detach().cpu().contiguous() for key, value in sorted(network.state_dict().items())}
-            made["safetensors"].write_bytes(save(state))  # save_file would leave it readable by its owner only
-            to_onnx(network, made["onnx"], reads=reads, writes=writes)
+            made[modelcard.WEIGHTS].write_bytes(save(state))  # save_file would leave it readable by its owner only
+            for each in names:
+                to_onnx(network, made[each], reads=reads, writes="hdr")
             sums = {}
-            for kind in ("safetensors", "onnx"):
-                sums[kind] = {"name": files[kind].name, "sha256": hashlib.sha256(made[kind].read_bytes()).hexdigest()}
+            for each, path in files.items():
+                checksum = hashlib.sha256(made[each].read_bytes()).hexdigest()
+                sums[modelcard.key(each)] = {"name": path.name, "sha256": checksum}
             fields: dict[str, Any] = {
                 "name": name,
                 "network": model,
-                "paper": PAPERS[model],
+                "paper": modelcard.PAPERS[model],
                 "parameters": sum(parameter.numel() for parameter in network.parameters()),
-                "reads": reads[0] if len(reads) == 1 else list(reads),
-                "writes": writes,
+                "reads": reads[0] if len(reads) == 1 else reads,
+                "writes": "hdr",
                 "licence": licence,
                 "preview": preview,
                 "files": sums,
+                "arguments": arguments or {},
                 "data": data or {},
                 "recipe": recipe or {},
                 "metrics": metrics or {},
             }
-            made["toml"].write_text(_toml(fields), encoding="utf-8")
-            for kind, path in files.items():
-                made[kind].replace(path)
+            whole = Path(scratch) / card.name
+            whole.write_text(modelcard.to_toml(fields), encoding="utf-8")
+            for each, path in files.items():
+                made[each].replace(path)
+            whole.replace(card)
     except OSError as error:
         raise InputError(f"weights: cannot write {output}: {error.strerror}; choose another folder") from None
-    return read_card(files["toml"])
+    return modelcard.read(card)
 
 
 def add_metrics(card: ModelCard, tables: Mapping[str, Any]) -> ModelCard:
@@ -317,37 +232,13 @@ def add_metrics(card: ModelCard, tables: Mapping[str, Any]) -> ModelCard:
     try:
         fields = tomllib.loads(card.path.read_text(encoding="utf-8"))
         fields["metrics"] = {**fields.get("metrics", {}), **tables}
-        partial.write_text(_toml(fields), encoding="utf-8")
+        partial.write_text(modelcard.to_toml(fields), encoding="utf-8")
         partial.replace(card.path)
     except OSError as error:
         raise InputError(
             f"weights: cannot write the card {card.path}: {error.strerror}; copy the model elsewhere first"
         ) from None
-    return read_card(card.path)
-
-
-def _toml(table: Mapping[str, Any], prefix: str = "") -> str:
-    """The TOML of strings, numbers, booleans, flat lists and nested tables; there is no writer in the standard library."""
-    plain, tables = [], []
-    for key, value in table.items():
-        name = key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else json.dumps(key)
-        if prefix and _is_row(value):
-            numbers = ", ".join(f"{_toml({inner: each}).strip()}" for inner, each in value.items())
-            plain.append(f"{name} = {{ {numbers} }}\n")
-        elif isinstance(value, Mapping):
-            body = _toml(value, f"{prefix}{name}.")
-            own = any(not isinstance(inner, Mapping) or _is_row(inner) for inner in value.values())
-            head = f"\n[{prefix}{name}]\n" if own else ""
-            tables.append(head + body)
-        else:
-            # A JSON string, number, boolean or list of them is also TOML; \u007f alone JSON leaves bare.
-            plain.append(f"{name} = {json.dumps(value).replace(chr(127), chr(92) + 'u007f')}\n")
-    return "".join(plain + tables)
-
-
-def _is_row(value: Any) -> bool:
-    """Whether it is a table of numbers alone, a row of a larger table, which reads better on one line."""
-    return isinstance(value, Mapping) and bool(value) and all(isinstance(each, int | float) for each in value.values())
+    return modelcard.read(card.path)
 
 
 def convert_checkpoint(path: str | os.PathLike[str], model: str, output: str | os.PathLike[str]) -> ModelCard:

@@ -20,12 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..weights import ModelCard
+from ..modelcard import ModelCard
+from ..networks.parts import STEADY
+from ..networks.parts import WHOLE as WHOLE
 
 type Floats = NDArray[np.float32]
 
 Network = Callable[..., Any]
-"""(1, C, H, W) for each signal that the card reads, in its order -> (1, C', H, W), float32, arrays of the engine's kind."""
+"""(1, C, H, W) for each signal and frame that the graph reads, in its order -> (1, C', H, W), float32, of the engine's kind."""
 
 SMALLEST = 32
 """Pixels a side that a network gets at least; smaller frames are extended by their edges and cropped again."""
@@ -50,11 +52,15 @@ class Engine(Protocol):
     threads: int
     unpacks: bool
 
-    def load(self, card: ModelCard) -> Network:
-        """The card's network, to be called from any thread with (1, C, H, W) float32 arrays of this engine's kind, one a signal.
+    def load(self, card: ModelCard, graph: str = WHOLE) -> Network:
+        """A graph of the card's network, to be called from any thread with (1, C, H, W) float32 arrays of this engine's kind.
+
+        Args:
+            card: the model.
+            graph: a name of `networks.parts.graphs`.
 
         Raises:
-            InputError: the model's file is missing or damaged.
+            InputError: the model has no such graph, or its file is missing or damaged.
         """
         ...
 
@@ -159,11 +165,12 @@ def _has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def at_least_smallest(run: Network) -> Network:
+def at_least_smallest(run: Network, graph: str = WHOLE) -> Network:
     """`run` for frames of any size: small ones are extended by their edge pixels to `SMALLEST` a side and cropped again.
 
-    Serves numpy arrays and torch tensors alike, one or several of one size.
+    Serves numpy arrays and torch tensors alike, one or several of one size. Statistics, which are the last, have no pixels.
     """
+    pictures = -1 if graph.endswith(f".{STEADY}") else None
 
     def padded(*arrays: Any) -> Any:
         height, width = arrays[0].shape[-2:]
@@ -171,7 +178,8 @@ def at_least_smallest(run: Network) -> Network:
             return run(*arrays)
         rows = np.minimum(np.arange(max(height, SMALLEST)), height - 1)
         columns = np.minimum(np.arange(max(width, SMALLEST)), width - 1)
-        return run(*(array[:, :, rows][:, :, :, columns] for array in arrays))[:, :, :height, :width]
+        extended = [array[:, :, rows][:, :, :, columns] for array in arrays[:pictures]]
+        return run(*extended, *arrays[len(extended) :])[:, :, :height, :width]
 
     return padded
 

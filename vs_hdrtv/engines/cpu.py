@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from .. import weights
 from ..errors import InputError
-from ..weights import ModelCard
-from . import Floats, Network, at_least_smallest, cores, import_openvino, require_cpu
+from ..modelcard import ModelCard
+from . import WHOLE, Floats, Network, at_least_smallest, cores, import_openvino, require_cpu
 
 SIZES = 4
 """Frame sizes whose compiled networks are kept."""
@@ -43,14 +43,15 @@ class CpuEngine:
         self.threads = threads or cores()
         self._core: Any = openvino.Core()
 
-    def load(self, card: ModelCard) -> Network:
+    def load(self, card: ModelCard, graph: str = WHOLE) -> Network:
         """See `Engine.load`."""
-        weights.verify(card, "onnx")
+        weights.verify(card, graph)
+        path = card.graph(graph).path
         try:
-            model = self._core.read_model(str(card.onnx))
+            model = self._core.read_model(str(path))
         except RuntimeError as error:
-            raise InputError(f"engine 'cpu': OpenVINO cannot read {card.onnx}: {str(error).splitlines()[-1]}") from None
-        return at_least_smallest(_Compiled(self._core, model, self.threads))
+            raise InputError(f"engine 'cpu': OpenVINO cannot read {path}: {str(error).splitlines()[-1]}") from None
+        return at_least_smallest(_Compiled(self._core, model, self.threads), graph)
 
     def upload(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array itself."""

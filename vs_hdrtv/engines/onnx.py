@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from .. import weights
 from ..errors import InputError
-from ..weights import ModelCard
-from . import Floats, Network, at_least_smallest, cores, require_cpu
+from ..modelcard import ModelCard
+from . import WHOLE, Floats, Network, at_least_smallest, cores, require_cpu
 
 
 class _OnnxEngine:
@@ -56,11 +56,12 @@ class _OnnxEngine:
         # TF32 is off: fp32 means fp32 on every GPU.
         return {"device_id": self._index, "use_tf32": 0}
 
-    def load(self, card: ModelCard) -> Network:
+    def load(self, card: ModelCard, graph: str = WHOLE) -> Network:
         """See `Engine.load`."""
         import onnxruntime
 
-        weights.verify(card, "onnx")
+        weights.verify(card, graph)
+        path = card.graph(graph).path
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
@@ -68,10 +69,10 @@ class _OnnxEngine:
         providers = [(self.provider, self._options())]
         try:
             with stdout_to_stderr():
-                session = onnxruntime.InferenceSession(str(card.onnx), options, providers=providers, enable_fallback=0)
+                session = onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
         except Exception as error:  # onnxruntime's classes of error share no base of their own
             reason = str(error).split("\n")[0][:300]
-            raise InputError(f"engine {self.name!r}: cannot load {card.onnx.name} on {self.device}: {reason}") from None
+            raise InputError(f"engine {self.name!r}: cannot load {path.name} on {self.device}: {reason}") from None
         session.disable_fallback()
         if session.get_providers()[0] != self.provider:
             raise InputError(
@@ -86,7 +87,7 @@ class _OnnxEngine:
                 result: Floats = session.run(None, inputs)[0]
             return result
 
-        return at_least_smallest(run)
+        return at_least_smallest(run, graph)
 
     def upload(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array itself."""

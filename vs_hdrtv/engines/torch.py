@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from .. import weights
 from ..errors import InputError
-from ..weights import ModelCard
-from . import Network, at_least_smallest, cores
+from ..modelcard import ModelCard
+from . import WHOLE, Network, at_least_smallest, cores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,11 +52,13 @@ class TorchEngine:
         # One call at a time: eager kernels of two threads only wait for each other, and intermediates would be held twice.
         self._lock = threading.Lock()
 
-    def load(self, card: ModelCard) -> Network:
+    def load(self, card: ModelCard, graph: str = WHOLE) -> Network:
         """See `Engine.load`."""
         import torch
 
-        network = weights.load_network(card).to(self.device)
+        from ..networks import graphs
+
+        network = graphs.graph(weights.load_network(card), card.network, graph).to(self.device)
         kind = torch.float16 if self._half else torch.float32
         network = network.to(kind)
 
@@ -67,7 +69,7 @@ class TorchEngine:
                 with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
                     return network(*(frame.to(kind) for frame in frames)).float()  # type: ignore[no-any-return]
 
-        return at_least_smallest(run)
+        return at_least_smallest(run, graph)
 
     def upload(self, array: NDArray[Any]) -> Tensor:
         """See `Engine.upload`."""
