@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .filters import (
+        align,
         blend,
         detect_letterbox,
+        enhance,
         feature_map,
         generate_overexposed,
         grade,
         inverse_tone_map,
         light_level,
         limit,
+        modulate,
         overexposure_mask,
+        predict_kernels,
         to_hdr10,
         to_hlg,
     )
@@ -26,15 +30,19 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "align",
     "blend",
     "detect_letterbox",
+    "enhance",
     "feature_map",
     "generate_overexposed",
     "grade",
     "inverse_tone_map",
     "light_level",
     "limit",
+    "modulate",
     "overexposure_mask",
+    "predict_kernels",
     "sdr_to_hdr",
     "to_hdr10",
     "to_hlg",

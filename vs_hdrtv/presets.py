@@ -13,8 +13,10 @@ from . import engines, graph, shots, stages
 from .arguments import Bars, Tag, one_line_errors, read_areas, read_letterbox, retag
 from .color.transfer import PQ_PEAK, REFERENCE_WHITE
 from .errors import InputError
-from .filters import blend, find_model, grade, to_hdr10, to_hlg
+from .filters import blend, grade, to_hdr10, to_hlg
+from .filters.models import find_model
 from .letterbox import Letterbox
+from .scenes import Scenes
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ def sdr_to_hdr(
     device: str | None = None,
     precision: str = "fp32",
     threads: int | None = None,
+    steady: int = 0,
+    scenes: Scenes = "auto",
     strength: float = 1.0,
     reference_white: float = REFERENCE_WHITE,
     highlight_gain: float = 1.0,
@@ -88,6 +92,8 @@ def sdr_to_hdr(
         device: see `feature_map`.
         precision: see `feature_map`.
         threads: see `feature_map`.
+        steady: see `feature_map`; of no meaning to the analytic presets.
+        scenes: see `feature_map`.
         strength: see `blend`.
         reference_white: see `grade`, as for the two that follow.
         highlight_gain: of light above reference white.
@@ -139,13 +145,13 @@ def sdr_to_hdr(
         if look.strength == 0:
             chosen, network = PRESETS["bt2408"], None
         if network is not None:
-            mapping = stages.feature_map(find_model(network), look.letterbox)
+            mapping = stages.feature_map(find_model(network), look.letterbox, steady)
         else:
             mapping = stages.inverse_tone_map(chosen.method or "")
-        hdr = graph.apply(mapping, {"sdr": clip}, engine=device_engine, force=force)
+        hdr = graph.apply(mapping, {"sdr": clip}, engine=device_engine, force=force, scenes=scenes)
         if chosen.overexposed is not None:
-            stage = stages.generate_overexposed(find_model(chosen.overexposed), look.letterbox)
-            hdr = graph.apply(stage, {"hdr": hdr, "sdr": clip}, engine=device_engine, force=force)
+            stage = stages.generate_overexposed(find_model(chosen.overexposed), look.letterbox, steady)
+            hdr = graph.apply(stage, {"hdr": hdr, "sdr": clip}, engine=device_engine, force=force, scenes=scenes)
         if look.strength not in (0, 1):
             hdr = blend(hdr, clip, look.strength, force=force)
         grading = (look.reference_white, look.highlight_gain, look.saturation)
