@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def grey_file(tmp_path):
 @pytest.fixture
 def card(tmp_path):
     """A card alone: no file of a network is read here."""
-    from vs_hdrtv import weights
+    from vs_hdrtv import modelcard, weights
 
     fields = {
         "name": "own",
@@ -52,5 +53,53 @@ def card(tmp_path):
         "preview": True,
         "files": {kind: {"name": f"own.{kind}", "sha256": "0"} for kind in ("safetensors", "onnx")},
     }
-    (tmp_path / "own.toml").write_text(weights._toml(fields))
+    (tmp_path / "own.toml").write_text(modelcard.to_toml(fields))
     return weights.find(tmp_path / "own.toml")
+
+
+class Model:
+    """What stands for a card and its network: `graphs` has a function of numpy arrays for each graph."""
+
+    def __init__(self, reads, writes="hdr", statistics=(), **graphs):
+        from vs_hdrtv.networks.parts import WHOLE, Part
+
+        self.name = self.path = str(id(self))
+        self.reads, self.writes = tuple(reads), writes
+        self.parts = {WHOLE: Part(dict(reads), writes, statistics)}
+        self.graphs = graphs
+        self.safetensors_sha256 = ""
+
+    def graph(self, name):
+        return SimpleNamespace(sha256=name)
+
+
+@pytest.fixture
+def fake_models(monkeypatch):
+    """A function that puts `Model`s in the place of what is shipped, and returns the list of engines that were asked for."""
+    from vs_hdrtv import engines, weights
+
+    class Engine:
+        def load(self, card, graph):
+            return card.graphs[graph.replace(".", "_")]
+
+        def upload(self, array):
+            assert array.ndim == 4
+            assert array.dtype == np.float32
+            return array
+
+        def download(self, array):
+            return array
+
+    def install(models):
+        asked = []
+        monkeypatch.setattr(engines, "create", lambda name: asked.append(name) or Engine())
+        monkeypatch.setattr(weights, "find", models.__getitem__)
+        return asked
+
+    return install
+
+
+@pytest.fixture
+def model():
+    """The class `Model`."""
+    return Model

@@ -11,13 +11,16 @@ from typing import Any
 from .. import weights
 from ..color.tone_curves import INVERSE_TONE_MAPS
 from ..errors import InputError
-from ..weights import ModelCard
+from ..modelcard import ModelCard
 from . import evaluate, methods
 from .goals import WORDS
 from .registry import METRICS, NETWORK
 
 SETTINGS = ("split", "size", "views", "seed", "limit")
 """What an evaluation's numbers depend on beside the data."""
+
+OF_CLIPS = ("clips", "frames")
+"""And where clips were made of it."""
 
 RELATIVE, ABSOLUTE = 0.003, 0.01
 """What engines and libraries may differ by: 0.12 dB at 40 dB."""
@@ -45,22 +48,24 @@ def from_results(path: Path, card: ModelCard) -> dict[str, Any]:
         reached = {
             f"{goal['goal']} ({goal['set']})": f"{WORDS[goal['reached']]}: {_number(goal['better_by'])}, asked {goal['least']}"
             for goal in goals
-            if card.name in (stages := methods.stages(_name(goal["method"], card))) and stages[-1] == card.name
+            if methods.stages(_name(goal["method"], card))[-1] == card.name
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = error.strerror if isinstance(error, OSError) else repr(error)
         raise InputError(f"weights: {path} is not what vs-hdrtv evaluate --json wrote ({reason}); evaluate again") from None
-    if not any(card.name in methods.stages(name) for group in sets.values() for name in group):
+    if not any(card.name in methods.models(name) for group in sets.values() for name in group):
         raise InputError(f"weights: {path} has no row of {card.name}; evaluate with --models {card.name}")
-    kept = {name: settings[name] for name in SETTINGS if settings.get(name) is not None}
+    asked = (*SETTINGS, *(OF_CLIPS if settings.get("clips") else ()))
+    kept = {name: settings[name] for name in asked if settings.get(name) is not None}
     return {"settings": kept, "sets": sets, "goals": reached}
 
 
 def _name(method: str, card: ModelCard) -> str:
     """A method with the files of its chain by their models' names."""
     suffixes = {".toml", ".safetensors", ".onnx"}
-    stages = [Path(stage).stem if Path(stage).suffix in suffixes else stage for stage in methods.stages(method)]
-    return methods.CHAIN.join(stages)
+    stages = [methods.parse(stage) for stage in methods.stages(method)]
+    named = [(Path(model).stem if Path(model).suffix in suffixes else model, steady) for model, steady in stages]
+    return methods.CHAIN.join(methods.typed(model, steady) for model, steady in named)
 
 
 def _number(value: float | None) -> str:
@@ -104,14 +109,14 @@ def _measured(card: ModelCard, data: Path, engine: str) -> tuple[dict[tuple[str,
     columns = dict.fromkeys(column for _, numbers in rows for column in numbers)
     metrics = [_COLUMNS[column] for column in columns if column in _COLUMNS and _COLUMNS[column] != NETWORK]
     typed = {name: _typed(name, card) for name in names if name not in INVERSE_TONE_MAPS}
-    unknown = [name for name, chain in typed.items() if not all(map(_is_here, methods.stages(chain)))]
+    unknown = [name for name, chain in typed.items() if not all(map(_is_here, methods.models(chain)))]
     models = {chain: name for name, chain in typed.items() if name not in unknown}
     parser = argparse.ArgumentParser()
     evaluate.add_arguments(parser)
     words = ["--data", str(data), "--engine", engine, "--metrics", *metrics, "--models", *models]
     words += ["--baselines", *(name for name in names if name in INVERSE_TONE_MAPS)]
     for key, value in card.metrics.get("settings", {}).items():
-        words += [f"--{key}", str(value)] if key in SETTINGS else []
+        words += [f"--{key}", str(value)] if key in (*SETTINGS, *OF_CLIPS) else []
     arguments = parser.parse_args(words)
     results = evaluate.measured(arguments, evaluate.chosen(arguments))
     return {(models.get(method, method), group): results.mean(method, group) for method, group in results.values}, unknown
@@ -119,7 +124,9 @@ def _measured(card: ModelCard, data: Path, engine: str) -> tuple[dict[tuple[str,
 
 def _typed(name: str, card: ModelCard) -> str:
     """A chain of the card as it is given to `evaluate`: the model itself by its path, since it may not be a shipped one."""
-    return methods.CHAIN.join(str(card.path) if stage == card.name else stage for stage in methods.stages(name))
+    stages = (methods.parse(stage) for stage in methods.stages(name))
+    paths = ((str(card.path) if model == card.name else model, steady) for model, steady in stages)
+    return methods.CHAIN.join(methods.typed(model, steady) for model, steady in paths)
 
 
 def _is_here(model: str) -> bool:

@@ -9,14 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..color.tone_curves import INVERSE_TONE_MAPS
 from ..errors import InputError
-from . import goals, methods, samples
-from .conversion import Method
+from . import generated, goals, methods, samples
+from .methods import Method
 from .octave import CODE
-from .registry import DEFAULT, METRICS, NETWORK, OVEREXPOSED, Metric, choose, measure
+from .registry import DEFAULT, METRICS, NETWORK, OVEREXPOSED, TEMPORAL, Metric, choose, measure
 from .results import CHARTS, Results, check_file, check_numbers
 
 if TYPE_CHECKING:
@@ -49,7 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("SDR", "HDR"),
         help="two video files of the same frames; may be given again",
     )
-    what.add_argument("--frames", type=int, default=16, metavar="N", help="frames from a clip's middle (default: %(default)s)")
+    what.add_argument(
+        "--clips",
+        type=int,
+        metavar="N",
+        help=f"also make clips of --data: N of each set ({'; '.join(generated.KINDS)}; by seen and by held-out operators)",
+    )
+    what.add_argument(
+        "--frames", type=int, default=16, metavar="N", help="frames of a clip, of files from the middle (default: %(default)s)"
+    )
     what.add_argument(
         "--split",
         choices=list(samples.SPLITS),
@@ -66,9 +72,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         default=[],
         metavar="MODEL",
-        help=f"shipped models, or .toml or .safetensors files, spaces or commas between; A{methods.CHAIN}B runs B after A",
+        help="shipped models, or .toml or .safetensors files, spaces or commas between; "
+        f"A{methods.CHAIN}B runs B after A, A{methods.STEADY}K takes frame-wide statistics from 2K+1 frames",
     )
-    how.add_argument("--checkpoint", type=Path, metavar="FILE", help="checkpoint.pt of a training run (HDCFM, needs torch)")
+    how.add_argument("--checkpoint", type=Path, metavar="FILE", help="checkpoint.pt of a training run (needs torch)")
     how.add_argument(
         "--baselines", nargs="*", default=list(INVERSE_TONE_MAPS), metavar="NAME", help="analytic methods (default: %(default)s)"
     )
@@ -78,7 +85,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--metrics",
         nargs="+",
         metavar="NAME",
-        help=f"of {', '.join(METRICS)} (default: {', '.join(DEFAULT)}; with a chain also {', '.join(OVEREXPOSED)})",
+        help=f"of {', '.join(METRICS)} (default: {', '.join(DEFAULT)}; with a chain also {', '.join(OVEREXPOSED)}; "
+        f"with clips also {', '.join(TEMPORAL)})",
     )
     measured.add_argument(
         "--perceptual",
@@ -171,9 +179,14 @@ def chosen(arguments: argparse.Namespace) -> list[Metric]:
         InputError: a metric is unknown, or needs what is not there.
     """
     chains = any(goals.first_stage(model) for model in methods.split(arguments.models))
-    fitting = [*DEFAULT, *(OVEREXPOSED if chains else ())]
+    fitting = [*DEFAULT, *(OVEREXPOSED if chains else ()), *(TEMPORAL if _has_clips(arguments) else ())]
     names = [*(arguments.metrics or fitting), *(fitting if arguments.goals else ()), *([NETWORK] if arguments.perceptual else ())]
     return choose(names, {name: getattr(arguments, name) for name in CODE}, _network(arguments))
+
+
+def _has_clips(arguments: argparse.Namespace) -> bool:
+    """Whether there are two consecutive frames anywhere."""
+    return arguments.frames > 1 and bool(arguments.clip or arguments.clips)
 
 
 def _network(arguments: argparse.Namespace) -> Callable[..., Any] | None:
@@ -188,8 +201,10 @@ def _network(arguments: argparse.Namespace) -> Callable[..., Any] | None:
 def _check(arguments: argparse.Namespace) -> None:
     if arguments.size < SMALLEST or arguments.size % 2:
         raise InputError(f"evaluate: --size is {arguments.size}; give an even number of {SMALLEST} or more")
-    names = {"views": 1, "seed": 0, "limit": 1, "frames": 1, "worst": 1}
+    names = {"views": 1, "seed": 0, "limit": 1, "frames": 1, "clips": 1, "worst": 1}
     check_numbers([(f"--{name}", getattr(arguments, name), least) for name, least in names.items()])
+    if arguments.clips is not None and arguments.data is None:
+        raise InputError(f"evaluate: --clips {arguments.clips} makes clips of --data's pictures; give --data DIR")
     check_file("--csv", arguments.csv)
     check_file("--json", arguments.json)
     if arguments.pictures is not None and arguments.pictures.exists() and not arguments.pictures.is_dir():
@@ -202,6 +217,9 @@ def _items(arguments: argparse.Namespace, metrics: list[Metric]) -> list[samples
     if arguments.data is not None:
         views = samples.Views(arguments.size, arguments.views, arguments.seed)
         items += samples.of_data(arguments.data, arguments.split, views)
+        if arguments.clips is not None:
+            wanted = generated.Clips(arguments.clips, arguments.frames, arguments.size, arguments.seed)
+            items += generated.of_data(arguments.data, arguments.split, wanted)
     for folder in arguments.pairs:
         items += samples.of_folder(folder)
     items += [samples.of_clip(sdr, hdr, arguments.frames) for sdr, hdr in arguments.clip]
@@ -209,15 +227,16 @@ def _items(arguments: argparse.Namespace, metrics: list[Metric]) -> list[samples
     if not items and kinds != {"method"}:
         raise InputError("evaluate: there is nothing to convert; give --data, --pairs or --clip")
     for metric in metrics:
-        if metric.kind == "clip" and not arguments.clip:
-            raise InputError(f"evaluate: {metric.name} is measured on clips; give --clip SDR HDR")
+        if metric.kind == "clip" and not _has_clips(arguments):
+            raise InputError(
+                f"evaluate: {metric.name} is measured on clips of two frames or more; give --clip SDR HDR or --clips N"
+            )
     return samples.limited(items, arguments.limit)
 
 
 def _convert(method: Method, sample: samples.Sample) -> Any:
-    if sample.rate is None:
-        return method(sample.sdr)
-    return np.stack([method(frame) for frame in sample.sdr])
+    # A picture is a clip of one frame.
+    return methods.of_picture(method)(sample.sdr) if sample.rate is None else method(sample.sdr, sample.cuts)
 
 
 def _charts(metrics: list[Metric], compared: dict[str, Method], results: Results) -> None:
@@ -225,12 +244,12 @@ def _charts(metrics: list[Metric], compared: dict[str, Method], results: Results
     chosen = [metric for metric in metrics if metric.kind == "method"]
     for name, method in compared.items() if chosen else ():
         _progress(f"evaluate: {CHARTS}: {name}")
-        results.add(name, CHARTS, CHARTS, {metric.name: metric.function(method) for metric in chosen})
+        results.add(name, CHARTS, CHARTS, {metric.name: metric.function(methods.of_picture(method)) for metric in chosen})
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """What the numbers depend on, as far as it was asked for."""
-    names = ("data", "pairs", "clip", "frames", "split", "size", "views", "seed", "limit", "engine")
+    names = ("data", "pairs", "clip", "clips", "frames", "split", "size", "views", "seed", "limit", "engine")
     return {name: _plain(getattr(arguments, name)) for name in names}
 
 

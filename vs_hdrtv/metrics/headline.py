@@ -18,8 +18,8 @@ from .. import weights
 from ..color.tone_curves import bt2408
 from ..engines import create
 from ..errors import InputError
+from ..modelcard import ModelCard
 from ..training import pairs
-from ..weights import ModelCard
 from .difference import delta_e_itp, psnr
 
 SIZE = 128

@@ -1,19 +1,44 @@
-"""What is compared: models, chains of models, a run's checkpoint, and analytic baselines, all as functions of `sdr`."""
+"""What is compared: models, chains of models, a run's checkpoint, and analytic baselines, all as functions of `sdr` clips."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..color.tone_curves import INVERSE_TONE_MAPS
 from ..errors import InputError
-from .conversion import Method, Picture
+from . import conversion
+
+if TYPE_CHECKING:
+    from ..engines import Engine
+    from ..pipeline import Node
+    from ..stages import Stage
 
 CHAIN = "+"
 """Between the models of a chain: `hdcfm+pdcg`."""
+
+STEADY = ":steady="
+"""Between a model and the frames on each side whose frame-wide statistics it takes: `hdcfm:steady=4`."""
+
+Frames = NDArray[np.float32]
+"""(N, 3, H, W) consecutive frames; a picture is a clip of one, whose neighbours are itself."""
+
+Method = Callable[[Frames, tuple[int, ...]], Frames]
+"""`sdr`, and the frames of it that begin scenes, to as many frames of `hdr`, not clamped."""
+
+
+def of_picture(method: Method) -> conversion.Method:
+    """A method for single pictures, (3, H, W)."""
+    return lambda sdr: method(sdr[None], ())[0]
+
+
+def of_frames(convert: conversion.Method) -> Method:
+    """A method that looks at one frame at a time."""
+    return lambda sdr, _cuts: np.stack([convert(frame) for frame in sdr])
 
 
 def split(models: Sequence[str]) -> list[str]:
@@ -34,13 +59,16 @@ def collect(baselines: Sequence[str], models: Sequence[str], checkpoint: Path | 
     Raises:
         InputError: one is unknown or cannot be read, or there is none.
     """
+    from ..engines import create
+
     methods: dict[str, Method] = {}
+    runs_models = create(engine)  # an unknown engine is refused whether there is a model for it or not
     for name in baselines:
         if name not in INVERSE_TONE_MAPS:
             raise InputError(f"evaluate: unknown baseline {name!r}; choose from {', '.join(INVERSE_TONE_MAPS)}")
-        methods[name] = INVERSE_TONE_MAPS[name]
+        methods[name] = of_frames(INVERSE_TONE_MAPS[name])
     for model in models:
-        methods[str(model)] = _models(str(model), engine)
+        methods[str(model)] = _models(str(model), runs_models)
     if checkpoint is not None:
         methods[str(checkpoint)] = _checkpoint(checkpoint)
     if not methods:
@@ -53,56 +81,125 @@ def stages(chain: str) -> list[str]:
     return [chain] if Path(chain).exists() else chain.split(CHAIN)
 
 
-def _models(chain: str, engine_name: str) -> Method:
-    """A model, or several: each reads by name what the source or one before it wrote."""
-    from .. import weights
-    from ..engines import create
+def parse(text: str) -> tuple[str, int]:
+    """Model and k of `MODEL` or `MODEL:steady=k`. A file that is there is one model, whatever its name.
 
-    engine = create(engine_name)
-    steps = []
-    known = {"sdr"}
-    for name in stages(chain):
-        card = weights.find(name)
-        missing = [signal for signal in card.reads if signal not in known]
+    Raises:
+        InputError: k is no number of frames.
+    """
+    model, sign, count = text.rpartition(STEADY)
+    if not sign or Path(text).exists():
+        return text, 0
+    if not (count.isascii() and count.isdigit()):
+        raise InputError(f"evaluate: steady is {count!r} in {text}; give frames on each side, for example {model}{STEADY}4")
+    return model, int(count)
+
+
+def typed(model: str, steady: int) -> str:
+    """What `parse` reads."""
+    return f"{model}{STEADY}{steady}" if steady else model
+
+
+def models(chain: str) -> list[str]:
+    """The models of a chain without what is said of them."""
+    return [parse(stage)[0] for stage in stages(chain)]
+
+
+class _Plan:
+    """Stages one after another on one engine, each reading by name what the source or one before it wrote."""
+
+    def __init__(self, engine: Engine) -> None:
+        from .. import pipeline
+
+        self._engine = engine
+        self._cuts = pipeline.Source(pipeline.CUTS)
+        self._nodes: dict[str, Node] = {"sdr": pipeline.Source("sdr")}
+        self._calls: dict[Stage, Callable[..., Any]] = {}
+
+    def add(self, stage: Stage) -> None:
+        """Run `stage` after the others."""
+        from .. import pipeline
+
+        self._nodes[stage.writes] = pipeline.build(stage, self._nodes, self._cuts)
+        self._calls |= pipeline.load(stage, self._engine)
+
+    def add_model(self, model: str, steady: int = 0) -> None:
+        """Run a model after the others; see `weights.find`.
+
+        Raises:
+            InputError: it is not there, reads what nothing before it writes, writes no `hdr`, or has no statistics for `steady`.
+        """
+        from .. import stages, weights
+
+        card = weights.find(model)
+        missing = [signal for signal in card.reads if signal not in self._nodes]
         if missing:
             signals = " and ".join(missing)
-            raise InputError(f"evaluate: {name} reads {signals}, which nothing before it writes; give it as MODEL{CHAIN}{name}")
-        known.add(card.writes)
-        steps.append((card.reads, card.writes, engine.load(card)))
-    if "hdr" not in known:
-        raise InputError(f"evaluate: {chain} writes no hdr; only what makes HDR pictures can be evaluated")
+            raise InputError(f"evaluate: {model} reads {signals}, which nothing before it writes; give it as MODEL{CHAIN}{model}")
+        if card.writes != "hdr":
+            raise InputError(f"evaluate: {model} writes {card.writes}; only what makes HDR pictures can be evaluated")
+        if "hdr" in card.reads:
+            self.add(stages.generate_overexposed(card, steady=steady))
+        else:
+            self.add(stages.feature_map(card, steady=steady, name="evaluate"))
 
-    def apply(sdr: Picture) -> Picture:
-        signals = {"sdr": engine.upload(sdr[None])}
-        for reads, writes, network in steps:
-            signals[writes] = network(*(signals[signal] for signal in reads))
-        result: Picture = np.asarray(engine.download(signals["hdr"])[0])
-        return result
+    def convert(self, sdr: Frames, cuts: tuple[int, ...]) -> Frames:
+        """The last stage's frames: a `Method`."""
+        from .. import pipeline
 
-    return apply
+        step = self._nodes["hdr"]
+        assert isinstance(step, pipeline.Step)
+        memo = pipeline.Memo(step)
+
+        def fetch(_: pipeline.Source, at: int) -> Any:
+            return self._engine.upload(sdr[at][None])
+
+        def is_cut(_: pipeline.Source, at: int) -> bool:
+            return at in cuts
+
+        bounds = (0, len(sdr) - 1)
+        found = (pipeline.compute(step, n, bounds, self._calls, fetch, is_cut, memo) for n in range(len(sdr)))
+        return np.stack([np.asarray(self._engine.download(frame)[0]) for frame in found])
+
+
+def _models(chain: str, engine: Engine) -> Method:
+    """A model, or several."""
+    plan = _Plan(engine)
+    for text in stages(chain):
+        plan.add_model(*parse(text))
+    return plan.convert
 
 
 def _checkpoint(path: Path) -> Method:
-    import pickle
-
+    """The averaged weights of a run in the network of its recipe, after its first stage where it has one; by torch on the CPU."""
     import torch
 
-    from ..networks import registry
+    from ..engines import create
+    from ..networks import graphs, registry
+    from ..stages import Stage
+    from ..training import checkpoints
 
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise InputError(f"evaluate: --checkpoint {path} cannot be read ({error}); give checkpoint.pt of a run") from None
-    network = registry.create("hdcfm")
+        state = checkpoints.read(path)
+    except InputError as error:
+        raise InputError(f"evaluate: --checkpoint {path}: {str(error).removeprefix('train: ')}") from None
+    recipe = (state.get("recipe") or {}).get("fields", {})
+    model = recipe.get("model", "hdcfm")  # the first runs noted no recipe
+    network = registry.create(model)
     try:
         network.load_state_dict(state["average"])
     except (KeyError, TypeError, RuntimeError) as error:
-        raise InputError(f"evaluate: --checkpoint {path} does not hold HDCFM's averaged weights ({error})") from None
-    network.eval()
+        reason = str(error).splitlines()[0]
+        raise InputError(f"evaluate: --checkpoint {path} does not hold averaged weights of {model} ({reason})") from None
+    network.eval().requires_grad_(False)
+    plan = _Plan(create("torch", device="cpu"))
+    if first := recipe.get("first_stage"):
+        plan.add_model(first)
+    for name, part in graphs.parts_of(network, model).items():
+        plan.add(Stage(name="evaluate", reads=part.reads, writes=part.writes, function=graphs.graph(network, model, name)))
 
-    def apply(sdr: Picture) -> Picture:
+    def convert(sdr: Frames, cuts: tuple[int, ...]) -> Frames:
         with torch.inference_mode():
-            result: Picture = network(torch.from_numpy(sdr[None]))[0].numpy()
-        return result
+            return plan.convert(sdr, cuts)
 
-    return apply
+    return convert

@@ -99,6 +99,9 @@ PAIRS = ("psnr", "delta_e_itp", "psnr_matched", "delta_e_itp_matched")
 
 DEFAULT = (*PAIRS, "hue_shift", "banding_ratio")
 
+TEMPORAL = ("mabd", "flicker")
+"""Measured beside `DEFAULT` where there are clips."""
+
 OVEREXPOSED = ("psnr_overexposed", "delta_e_itp_overexposed", "mdsi_overexposed", "cvvdp_overexposed", "overexposed_share")
 """Measured beside `DEFAULT` where a chain has a second stage."""
 

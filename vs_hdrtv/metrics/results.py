@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .registry import OVEREXPOSED, PAIRS, Metric
+from .registry import OVEREXPOSED, PAIRS, TEMPORAL, Metric
 
 CHARTS = "test charts"
 """The set of what is measured of a method alone."""
@@ -31,7 +31,7 @@ class Layout:
         title: above the table.
         metrics: what is in it.
         cell: means of `metrics`, in their order, as people read them.
-        heading: of a set: its name, its pairs, and means of the first method by name.
+        heading: of a set: its name, its pairs, all of them (`count`), and means of the first method by name.
     """
 
     title: str
@@ -52,6 +52,9 @@ LAYOUTS = (
         OVEREXPOSED,
         "{:.2f} / {:.2f} / {:.4f} / {:.3f}",
         "{set} ({pairs}, {overexposed_share} % of their pixels)",
+    ),
+    Layout(
+        "Clips: MABD / flicker where the reference stands still, in 10-bit codes.", TEMPORAL, "{:.4f} / {:.3f}", "{set} ({count})"
     ),
 )
 """Tables that are printed where all of their measures were taken; what is in none gets a table a set."""
@@ -121,7 +124,7 @@ class Results:
             count, found = self.count(group), min(self.measured(self.methods[0], group, name) for name in layout.metrics)
             pairs = str(count) if found == count else f"{found} of {count} pairs"
             first = {name: shown(value) for name, value in self.mean(self.methods[0], group).items()}
-            headings.append(layout.heading.format(set=group, pairs=pairs, **first))
+            headings.append(layout.heading.format(set=group, pairs=pairs, count=count, **first))
         lines = [layout.title, "", f"| method | {' | '.join(headings)} |", "|---" * (len(groups) + 1) + "|"]
         for method in self.methods:
             means = [self.mean(method, group) for group in groups]

@@ -45,11 +45,19 @@ Reader = Callable[[scenes.Scene], scenes.Picture]
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture (3, H, W) or consecutive frames (N, 3, H, W): `sdr`, `hdr`, and the frames a second of the latter."""
+    """A picture (3, H, W) or consecutive frames (N, 3, H, W).
+
+    Attributes:
+        sdr: signal.
+        hdr: signal of the reference.
+        rate: frames a second of a clip, None for a picture.
+        cuts: numbers of the frames that begin scenes, without 0.
+    """
 
     sdr: NDArray[np.float32]
     hdr: NDArray[np.float32]
     rate: float | None = None
+    cuts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,14 +95,22 @@ def of_data(data: Path, split: str, views: Views) -> list[Item]:
     Raises:
         InputError: it is no folder, or holds no scene of the split.
     """
-    if not data.is_dir():
-        raise InputError(f"evaluate: --data {data} is not a folder; give one with hdr_stills/ and pairs/, or of .hdr files")
-    stills = data / "hdr_stills" if (data / "hdr_stills").is_dir() else data
-    items = list(_of_scenes(scenes.find(stills, split), split, views))
+    items = list(_of_scenes(scenes.find(stills_folder(data), split), split, views))
     primaries = _primaries(data / "MANIFEST.csv")
     for folder in scenes.find_photos(data / "pairs", split):
         items.append(Item(PHOTOS, folder.name, partial(photo_pair, folder, primaries.get(folder.name, ""), views.size)))
     return items
+
+
+def stills_folder(data: Path) -> Path:
+    """Where the pictures of a data folder lie.
+
+    Raises:
+        InputError: it is no folder.
+    """
+    if not data.is_dir():
+        raise InputError(f"evaluate: --data {data} is not a folder; give one with hdr_stills/ and pairs/, or of .hdr files")
+    return data / "hdr_stills" if (data / "hdr_stills").is_dir() else data
 
 
 def of_folder(folder: Path) -> list[Item]:
@@ -135,6 +151,7 @@ def of_clip(sdr: Path, hdr: Path, frames: int) -> Item:
 
 def _clip(sdr: Path, hdr: Path, frames: int) -> Sample:
     from .. import media
+    from ..scenes import CUT, cut_clip
     from ..scope.read import open_video
     from ..sources import open_source, read_planes
 
@@ -156,7 +173,9 @@ def _clip(sdr: Path, hdr: Path, frames: int) -> Sample:
     shown = np.stack([read_planes(frame)[0] for frame in part.frames(close=True)])
     meant = np.stack([reference.picture(number)[0] for number in numbers])
     rate = (reference.frames - 1) / reference.times[-1] if reference.frames > 1 and reference.times[-1] > 0 else 24.0
-    return Sample(np.clip(shown, 0, 1), meant, rate)
+    flags = cut_clip(who, clip, "auto")[first : first + count]
+    cuts = tuple(number for number, frame in enumerate(flags.frames(close=True)) if number and frame.props[CUT])
+    return Sample(np.clip(shown, 0, 1), meant, rate, cuts)
 
 
 def _of_scenes(found: list[scenes.Scene], split: str, views: Views) -> Iterator[Item]:
