@@ -10,8 +10,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors.torch import load_file, save_file  # noqa: E402
+
 import vs_hdrtv  # noqa: E402
 from vs_hdrtv.errors import InputError  # noqa: E402
+from vs_hdrtv.networks import registry  # noqa: E402
 from vs_hdrtv.training import recipes, trainer  # noqa: E402
 
 SCRIPT = Path(vs_hdrtv.__file__).parents[1] / "scripts" / "train.py"
@@ -106,3 +109,25 @@ def test_bad_input_is_one_line(script, told, tmp_path, more, message):
 def test_an_unknown_recipe(script, told, tmp_path):
     with pytest.raises(InputError, match="train: unknown recipe 'nothing'; choose one of "):
         script.main(["nothing", "--data", str(tmp_path), "--output", str(tmp_path / "run")])
+
+
+class TestStart:
+    def test_hdcfm_with_interaction_starts_from_hdcfm(self, script, told, tmp_path):
+        start = SCRIPT.parents[1] / "weights" / "hdcfm.safetensors"
+        line = ["hdcfm_mfi", "--data", str(tmp_path), "--output", str(tmp_path / "run"), "--start", str(start)]
+        assert script.main(line) == 0
+        sdr = torch.rand(1, 3, 64, 64)
+        plain = registry.create("hdcfm", dropout=0.0)
+        plain.load_state_dict(load_file(start))
+        with torch.no_grad():
+            expected, found = plain.eval()(sdr), told["network"].eval()(torch.rand(1, 3, 64, 64), sdr, torch.rand(1, 3, 64, 64))
+        torch.testing.assert_close(found, expected)
+
+    @pytest.mark.parametrize("lacks", ["interaction.", "condition."])
+    def test_nothing_else_may_lack(self, script, told, tmp_path, lacks):
+        state = registry.create("hdcfm_mfi", dropout=0.0).state_dict()
+        name = next(name for name in state if name.startswith(lacks))
+        save_file({key: value for key, value in state.items() if key != name}, tmp_path / "start.safetensors")
+        line = ["hdcfm_mfi", "--data", str(tmp_path), "--output", str(tmp_path / "run")]
+        with pytest.raises(InputError, match="does not hold this network's weights"):
+            script.main([*line, "--start", str(tmp_path / "start.safetensors")])

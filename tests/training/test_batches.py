@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from vs_hdrtv.training import batches, material, recipes, trainer
+from vs_hdrtv.errors import InputError
+from vs_hdrtv.training import batches, clips, material, pairs, recipes, trainer, validation
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -66,3 +67,43 @@ def test_training_on_pairs_of_the_device(data, tmp_path):
     options = trainer.Options(pairs_on_device=True)
     average = trainer.train(torch.nn.Conv2d(3, 3, 1), short, data, tmp_path, compiled=False, options=options)
     assert all(torch.isfinite(value).all() for value in average.values())
+
+
+VARIETY = pairs.Variety(compression=0.5, blacks=0.5, graphics=0.3, gamut=0.3, local=0.1)
+CLIPS = dataclasses.replace(
+    recipes.load("kpn_mfi"), phases=(recipes.Phase(size=48, batch=2, steps=4),), bars=0.5, seed=5, variety=VARIETY
+)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_clips_and_their_flow_are_the_same_for_any_number_of_workers(data, workers):
+    sources = material.find(data, "train")
+    loaded = sources.load()
+    found = itertools.islice(batches.from_workers(sources, CLIPS, 1, workers), 3)
+    for step, (sdr, hdr, flow) in enumerate(found, start=1):
+        expected = batches.make_batch(loaded, CLIPS, step)
+        assert sdr.shape == hdr.shape == (2, 3, 3, 48, 48)
+        assert flow.shape == (2, 2, 1, 2, 48, 48)
+        assert sdr.dtype == hdr.dtype == flow.dtype == torch.float32
+        for one, other in ((sdr, [clip.sdr for clip in expected]), (hdr, [clip.hdr for clip in expected])):
+            np.testing.assert_array_equal(one.numpy(), np.stack(other))
+        np.testing.assert_array_equal(flow.numpy(), np.stack([clips.optical_flow(clip.hdr) for clip in expected]))
+
+
+def test_without_the_loss_there_is_no_flow(data):
+    plain = dataclasses.replace(CLIPS, consistency=0.0)
+    assert len(next(batches.from_workers(material.find(data, "train"), plain, 0, 0))) == 2
+
+
+def test_validation_clips_are_measured_in_the_middle(data):
+    held = batches.of_validation(material.find(data, "train"), CLIPS)
+    sdr, hdr = held[0]
+    assert (sdr.shape, hdr.shape) == ((2, 3, 3, 48, 48), (2, 3, 48, 48))
+    assert sum(len(hdr) for _, hdr in held) == validation.PAIRS
+    rng = np.random.default_rng((CLIPS.seed, validation.SEED, 0))
+    np.testing.assert_array_equal(hdr[0], batches._draw(material.find(data, "train").load(), 48, rng, CLIPS).hdr[1])
+
+
+def test_clips_are_made_on_the_host(data):
+    with pytest.raises(InputError, match="train: clips are made by worker processes alone; leave out --pairs device"):
+        batches.on_device(material.find(data, "train"), CLIPS, 0, torch.device("cpu"))

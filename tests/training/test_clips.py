@@ -1,10 +1,12 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from vs_hdrtv.color.transfer import bt1886_eotf, pq_eotf
 from vs_hdrtv.errors import InputError
-from vs_hdrtv.training import clips, operators, pairs
+from vs_hdrtv.networks.warping import warp
+from vs_hdrtv.training import camera, clips, operators, pairs
 
 STILL = clips.Motion(layers=0, exposure=0, cut=0, speed=0)
 
@@ -153,3 +155,59 @@ def test_one_operator_one_grade_one_level_a_clip():
 def test_black_pictures_are_refused():
     with pytest.raises(InputError, match="clips: 100 views in a row were black"):
         clips.make_clip([np.zeros((32, 64, 3), np.float32)], 3, 16, (0, 0))
+
+
+def test_a_generator_for_a_key_and_the_primaries_of_the_pictures():
+    one = clips.make_clip(PICTURES, 3, 32, (4, 1))
+    other = clips.make_clip(PICTURES, 3, 32, np.random.default_rng((4, 1)))
+    np.testing.assert_array_equal(one.hdr, other.hdr)
+    # A pure BT.2020 green lies outside BT.709: taken for one of BT.709, the master is less green.
+    green = [np.broadcast_to(np.float32([0.02, 1.0, 0.02]), (48, 48, 3)) * flat()[:48, :48, :1]]
+    wide, narrow = (clips.make_clip(green, 3, 32, (4, 2), STILL, primaries=name).hdr for name in ("bt2020", "bt709"))
+    assert (pq_eotf(wide)[:, 0].mean() / pq_eotf(wide)[:, 1].mean()) < 0.3 * pq_eotf(narrow)[:, 0].mean() / pq_eotf(narrow)[
+        :, 1
+    ].mean()
+
+
+def test_a_panorama_averaged_once_gives_the_views_of_one_averaged_each_time():
+    fine = cv2.resize(panorama(height=512), (1024, 512))
+    rng = np.random.default_rng(2)
+    poses = camera.path(rng, camera.random_pose(rng, 32, 1024), 3, 0.5)
+    expected = np.stack([camera.view(fine, pose, 32, 32) for pose in poses])
+    found = clips.pan(fine, 3, 32, np.random.default_rng(2), 0.5)
+    assert np.abs(found - expected).mean() < 0.03 * expected.mean()
+
+
+class TestOpticalFlow:
+    @staticmethod
+    def moving(right, down, frames=3, size=64):
+        """Content moves right and down by so many pixels a frame."""
+        base = cv2.resize(np.random.default_rng(3).random((12, 12)).astype(np.float32), (size + 32, size + 32))
+        cut = [base[16 - down * n :, 16 - right * n :][:size, :size] for n in range(frames)]
+        return np.repeat(np.stack(cut)[:, None], 3, axis=1) * np.float32(0.6)
+
+    def test_a_known_motion(self):
+        flow = clips.optical_flow(self.moving(2, -1))
+        assert flow.shape == (2, 1, 2, 64, 64)
+        inside = flow[..., 8:-8, 8:-8].mean(axis=(-2, -1))  # (2, 1, 2)
+        # What is at p was at p - (2, -1) and will be at p + (2, -1).
+        np.testing.assert_allclose(inside[:, 0], [[-2, 1], [2, -1]], atol=0.1)
+
+    def test_it_aligns_as_the_loss_warps(self):
+        hdr = self.moving(3, 1)
+        to_previous, to_next = (torch.from_numpy(each) for each in clips.optical_flow(hdr))  # (1, 2, 64, 64)
+        frames = torch.from_numpy(hdr)
+        for number, flow in ((0, to_previous), (2, to_next)):
+            error = (warp(frames[number : number + 1], flow) - frames[1:2])[..., 8:-8, 8:-8].abs().mean()
+            assert error < 0.1 * (frames[number] - frames[1]).abs().mean()
+
+    def test_it_does_not_follow_the_number_of_threads(self):
+        hdr, threads = self.moving(2, 2, frames=5), cv2.getNumThreads()
+        found = []
+        for number in (1, 4):
+            cv2.setNumThreads(number)
+            found.append(clips.optical_flow(hdr))
+            assert cv2.getNumThreads() == number
+        cv2.setNumThreads(threads)
+        np.testing.assert_array_equal(*found)
+        assert found[0].shape == (2, 3, 2, 64, 64)

@@ -78,3 +78,23 @@ def test_the_written_out_gradient_is_that_of_autograd_under_autocast():
         found.append([signal.grad for signal in signals])
     for ours, theirs in zip(found[1], found[0], strict=True):
         assert (ours - theirs).norm() < 0.02 * theirs.norm()
+
+
+def test_all_frames_in_half_precision():
+    class Three(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv2d(3, 3, 1)
+
+        def all_frames(self, *frames):
+            result = torch.stack([self.layer(frame) for frame in frames], dim=1)
+            assert result.dtype == torch.bfloat16
+            return result
+
+    network = Three()
+    half = devices.in_precision(network, torch.device("cpu"), "bfloat16")
+    frames = torch.rand(3, 2, 3, 8, 8)
+    result = half.all_frames(*frames)
+    assert result.dtype == torch.float32
+    expected = torch.stack([network.layer(frame) for frame in frames], dim=1)
+    assert 0 < (result - expected).abs().max() < 0.02

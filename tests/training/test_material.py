@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vs_hdrtv.errors import InputError
-from vs_hdrtv.training import batches, dataset, material, operators, pairs, scenes, trainer
+from vs_hdrtv.training import batches, clips, dataset, material, operators, pairs, scenes, trainer
 from vs_hdrtv.training.recipes import Phase, Recipe
 
 EVERYTHING = pairs.Variety(peaks=0.5, gamut=0.5, compression=0.3, perspective=0.5, video=0.3, films=0.3)
@@ -150,3 +150,39 @@ def test_what_is_not_there_is_said(data, tmp_path, caplog):
         material.find(empty, "train")
     with pytest.raises(InputError, match="scenes: no train scene"):
         material.find(data / "pairs", "train")
+
+
+class TestClips:
+    def draw(self, loaded, seed, **others):
+        return loaded.draw_clip(32, np.random.default_rng(seed), 3, clips.Motion(cut=0.0), **others)
+
+    def test_of_stills_and_of_frames_of_hdr_clips(self, data, opened):
+        loaded = material.find(data, "train", EVERYTHING).load()
+        assert loaded.frames
+        for seed, video in enumerate((0.0, 1.0)):
+            clip = self.draw(loaded, seed, variety=pairs.Variety(video=video, compression=0.5))
+            assert clip.sdr.shape == clip.hdr.shape == (3, 3, 32, 32)
+            assert clip.cuts == ()
+            assert clip.operator in operators.TRAINED
+
+    def test_a_drawing_stands_still(self, data):
+        clip = self.draw(material.find(data, "train").load(), 0, variety=pairs.Variety(graphics=1.0))
+        assert clip.operator == "graphics"
+        assert clip.sdr.dtype == clip.hdr.dtype == np.float32
+        for side in (clip.sdr, clip.hdr):
+            assert side.shape == (3, 3, 32, 32)
+            assert side[0].std() > 0
+            np.testing.assert_array_equal(side, np.broadcast_to(side[:1], side.shape))
+
+    def test_bars_stand_still_and_are_black(self, data):
+        loaded = material.find(data, "train").load()
+        for seed in range(4):
+            clip, without = self.draw(loaded, seed, bars=1.0), self.draw(loaded, seed)
+            black = (clip.hdr == 0).all(axis=(0, 1)) & (clip.sdr == 0).all(axis=(0, 1))  # (H, W)
+            assert 0.01 < black.mean() < 0.6
+            np.testing.assert_array_equal(clip.hdr, without.hdr * ~black)
+            assert clip.hdr.dtype == clip.sdr.dtype == np.float32
+
+    def test_a_data_set_of_films_has_no_pictures_for_them(self, data):
+        with pytest.raises(InputError, match="training: clips are made of HDR pictures, and there are none"):
+            self.draw(material.find(data / "films", "train").load(), 0)

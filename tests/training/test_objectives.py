@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 from vs_hdrtv import weights
 from vs_hdrtv.color.overexposure import overexposure_mask
 from vs_hdrtv.errors import InputError
+from vs_hdrtv.networks.kpn_mfi import KPNMFI
 from vs_hdrtv.networks.pdcg import PDCG
 from vs_hdrtv.training import batches, losses, objectives, recipes, trainer
 
@@ -180,3 +182,109 @@ class TestCreate:
             objectives.create(RECIPE, "nothing")
         with pytest.raises(InputError, match="first stage 'random' reads hdr and sdr; give one from sdr to hdr"):
             objectives.create(RECIPE, str(pdcg_card.path))
+
+
+class Window(nn.Module):
+    """Three frames to one that is `gain` times their weighted sum, or to all three; or one to one."""
+
+    def __init__(self, gain=1.0):
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(gain))
+
+    def forward(self, *frames):
+        weights = {1: (1.0,), 3: (0.25, 0.5, 0.25)}[len(frames)]
+        return self.gain * sum(weight * frame for weight, frame in zip(weights, frames, strict=True))
+
+    def all_frames(self, *frames):
+        return torch.stack([self.gain * frame for frame in frames], dim=1)
+
+
+def levels(*values, size=48):
+    """(1, T, 3, size, size): frames of one value each."""
+    return torch.tensor(values).reshape(1, -1, 1, 1, 1).expand(1, len(values), 3, size, size)
+
+
+class TestClipMapping:
+    SDR, HDR = (levels(0.2, 0.4, 0.8), levels(0.1, 0.2, 0.3))
+
+    def goal(self, name, **changes):
+        return objectives.create(dataclasses.replace(recipes.load(name), **changes))
+
+    def test_every_frame_is_a_picture_for_hdcfm(self):
+        goal = self.goal("hdcfm_clips")
+        loss, terms = goal.loss(Window(), self.SDR, self.HDR)
+        assert loss.item() == pytest.approx((0.1 + 0.2 + 0.5) / 3)
+        assert tuple(terms) == goal.terms == ("l1",)
+        assert torch.equal(goal.apply(Window(), self.SDR), self.SDR[:, 1])
+
+    @pytest.mark.parametrize("name", ["hdcfm_mfi", "dslnet"])
+    def test_the_frame_in_the_middle_counts(self, name):
+        goal = self.goal(name)
+        loss, terms = goal.loss(Window(), self.SDR, self.HDR)
+        assert loss.item() == terms["l1"].item() == pytest.approx(0.25 * 0.2 + 0.5 * 0.4 + 0.25 * 0.8 - 0.2)
+        assert goal.apply(Window(), self.SDR).shape == (1, 3, 48, 48)
+        with pytest.raises(InputError, match=f"train: '{name}' gives one frame of a clip; leave out consistency"):
+            self.goal(name, consistency=0.05)
+
+    def test_all_frames_and_their_consistency_count_for_kpn_mfi(self):
+        goal = self.goal("kpn_mfi")
+        loss, terms = goal.loss(Window(), self.SDR, self.HDR, torch.zeros(1, 2, 1, 2, 48, 48))
+        tanh = sum(abs(math.tanh(one) - math.tanh(other)) for one, other in ((0.2, 0.1), (0.4, 0.2), (0.8, 0.3)))
+        # Frames without texture are their own illumination: 0.2 and 0.4 from the middle one, at every level of the pyramid.
+        consistency = (0.2 + 0.4) * (1 / 16 + 1 / 8 + 1 / 4 + 1 / 2 + 1)
+        assert terms["tanh_l1"].item() == pytest.approx(tanh, rel=1e-5)
+        assert terms["consistency"].item() == pytest.approx(consistency, rel=1e-4)
+        assert loss.item() == pytest.approx(tanh + 0.05 * consistency, rel=1e-4)
+        assert tuple(terms) == goal.terms == ("tanh_l1", "consistency")
+        assert torch.equal(goal.apply(Window(), self.SDR), self.SDR[:, 1])
+
+    def test_flow_to_the_previous_frame_comes_first(self):
+        x = torch.arange(48.0).expand(1, 3, 48, 48) / 100
+        clip = torch.stack([x + 0.02, x, x - 0.03], dim=1)  # content moves two to the left from frame 0 to 1, then three
+        flow = torch.zeros(1, 2, 1, 2, 48, 48)
+        flow[:, 0, :, 0], flow[:, 1, :, 0] = -2.0, 3.0
+        goal = self.goal("kpn_mfi")
+        aligned, swapped = (goal.loss(Window(), clip, clip, each)[1]["consistency"] for each in (flow, flow.flip(1)))
+        assert aligned < 0.3 * swapped
+
+    def test_colour_difference_beside_it(self):
+        plain, more = (self.goal("dslnet", ictcp=weight).loss(Window(), self.SDR, self.HDR)[0] for weight in (0.0, 2.0))
+        expected = losses.ictcp_difference(Window()(*self.SDR.unbind(1)), self.HDR[:, 1])
+        assert (more - plain).item() == pytest.approx(2 * expected.item(), rel=1e-4)
+
+    def test_a_network_that_is_not_trained_on_clips(self):
+        with pytest.raises(InputError, match="train: 'tiny' is not trained on clips; choose one of hdcfm, "):
+            self.goal("dslnet", model="tiny")
+
+    def test_an_interrupted_run_ends_as_one_that_was_not(self, data, tmp_path):
+        recipe = dataclasses.replace(
+            recipes.load("kpn_mfi"), phases=(recipes.Phase(size=48, batch=1, steps=5),), warmup=1, report=1, checkpoint=3
+        )
+        steps = []
+
+        class Counting(KPNMFI):
+            def all_frames(self, *frames):
+                steps.append(1)
+                if len(steps) == self.stop:
+                    raise KeyboardInterrupt
+                return super().all_frames(*frames)
+
+        def network(stop=None):
+            torch.manual_seed(0)
+            made = Counting(8, (1, 1, 1, 1, 1))
+            made.stop = stop
+            steps.clear()
+            return made
+
+        def train(made, folder):
+            return trainer.train(made, recipe, data, folder, objective=objectives.create(recipe))
+
+        expected = train(network(), tmp_path / "whole")
+        with pytest.raises(KeyboardInterrupt):
+            train(network(stop=5), tmp_path / "parts")
+        result = train(network(), tmp_path / "parts")
+        assert len(steps) == 2  # from the checkpoint of step 3
+        assert all(torch.equal(expected[name], result[name]) for name in expected)
+        curves = [(tmp_path / folder / "curve.csv").read_text() for folder in ("whole", "parts")]
+        assert curves[0].splitlines()[0] == "step,tanh_l1,consistency"
+        assert curves[0] == curves[1]

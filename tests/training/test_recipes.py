@@ -1,8 +1,10 @@
+import dataclasses
+
 import pytest
 
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.networks import registry
-from vs_hdrtv.training import pairs, recipes
+from vs_hdrtv.training import clips, pairs, recipes
 
 
 def write(folder, monkeypatch, text):
@@ -83,3 +85,43 @@ def test_optional_fields_have_the_first_recipes_values(tmp_path, monkeypatch):
     write(tmp_path, monkeypatch, short)
     recipe = recipes.load("own")
     assert (recipe.dropout, recipe.look, recipe.ictcp, recipe.first_stage, recipe.adversarial) == (None, 1.0, 0.0, "", 0.0)
+
+
+class TestClips:
+    def test_shipped_recipes_never_show_two_scenes(self):
+        loaded = [recipes.load(path.stem) for path in recipes.FOLDER.glob("*.toml")]
+        of_clips = [recipe for recipe in loaded if recipe.frames]
+        assert {recipe.model for recipe in of_clips} == {"hdcfm", "hdcfm_mfi", "kpn_mfi", "dslnet"}
+        assert all(recipe.motion.cut == 0 for recipe in of_clips)
+        assert all((recipe.content, recipe.consistency) == ("tanh_l1", 0.05) for recipe in of_clips if recipe.model == "kpn_mfi")
+
+    def test_what_moves(self, tmp_path, monkeypatch):
+        write(tmp_path, monkeypatch, OWN.replace("seed", "frames = 3\nseed") + "[motion]\nspeed = 2.0\n")
+        recipe = recipes.load("own")
+        assert (recipe.frames, recipe.motion) == (3, clips.Motion(speed=2.0, cut=0.0))
+        assert recipe.views() == "10 of 8 clips of 3 frames of 64 px; 5 of 4 clips of 3 frames of 128 px"
+        write(tmp_path, monkeypatch, OWN.replace("seed", "frames = 3\nseed") + "[motion]\nspead = 2.0\n")
+        with pytest.raises(InputError, match="it differs in spead"):
+            recipes.load("own")
+
+    def test_losses_in_words(self):
+        expected = "L1 of tanh on PQ, summed over the frames + 0.05 inter-frame brightness consistency"
+        assert recipes.load("kpn_mfi").losses({}) == expected
+        assert recipes.load("dslnet").losses({}) == "L1 on PQ"
+
+    @pytest.mark.parametrize(
+        ("model", "changes", "message"),
+        [
+            ("hdcfm", {"consistency": 0.1}, "are for clips; give frames, or leave them out"),
+            ("hdcfm", {"content": "tanh_l1"}, "are for clips; give frames, or leave them out"),
+            ("dslnet", {"frames": 2}, "frames is 2; give an odd number, 3 or more"),
+            ("dslnet", {"frames": 1}, "frames is 1; give an odd number, 3 or more"),
+            ("dslnet", {"content": "l3"}, "unknown content 'l3'; choose one of l1, tanh_l1"),
+            ("dslnet", {"motion": clips.Motion()}, "motion.cut is 0.15; give 0, networks never see frames of two scenes"),
+            ("dslnet", {"variety": pairs.Variety(films=0.5)}, "are for pictures; leave them out with frames"),
+            ("dslnet", {"first_stage": "hdcfm"}, "are for pictures; leave them out with frames"),
+        ],
+    )
+    def test_refusals(self, model, changes, message):
+        with pytest.raises(InputError, match=message):
+            dataclasses.replace(recipes.load(model), **changes)
