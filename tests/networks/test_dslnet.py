@@ -37,6 +37,17 @@ def test_parameters(arguments, parameters, paper):
     assert abs(parameters / paper - 1) < 0.05
 
 
+@pytest.mark.parametrize("arguments", [{}, {"alignment": False}, {"modulation": False}])
+@pytest.mark.parametrize("radius", [0, 1])
+def test_it_starts_near_the_current_frame(arguments, radius):
+    torch.manual_seed(1)
+    network = DSLNet(radius, **arguments)
+    window = frames(count=2 * radius + 1)
+    with torch.no_grad():
+        off = (network(*window) - dslnet.WHITE * window[radius]).abs()
+    assert off.mean() < 0.02
+
+
 @pytest.mark.parametrize("size", [(32, 32), (33, 39), (46, 35)])
 @pytest.mark.parametrize("radius", [0, 1, 2])
 def test_any_size_and_radius(size, radius):
