@@ -1,4 +1,4 @@
-"""A network as an ONNX graph: the same function as the torch module, for engines without torch."""
+"""Networks as ONNX graphs: the same functions as the torch modules, for engines without torch."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
+from .networks import parts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,6 +24,35 @@ SMALLEST = 32
 """Pixels a side that the networks need at least."""
 
 
+def graph_to_onnx(network: nn.Module, path: Path, *, model: str, name: str) -> None:
+    """Write one of a network's graphs as an ONNX file, its inputs named by `parts.input_names`; `to_onnx` says more.
+
+    Args:
+        network: of the registry's name `model`; left as it is.
+        path: file to write.
+        model: key of `networks.registry.NETWORKS`.
+        name: key of `parts.graphs(networks.graphs.parts_of(network, model))`.
+
+    Raises:
+        InputError: there is no such graph, or a package that the export needs is missing.
+    """
+    from .networks import graphs
+
+    module = graphs.graph(network, model, name)
+    found = graphs.parts_of(network, model)
+    reads = parts.graphs(found)[name]
+    part, _, kind = name.partition(".")
+    channels = {**parts.CHANNELS, parts.STATISTICS: getattr(module, "size", 0)}
+    to_onnx(
+        module,
+        path,
+        reads=parts.input_names(reads),
+        writes=parts.STATISTICS if kind == parts.STATISTICS else found[part].writes,
+        channels=[channels[signal] for signal, offsets in reads.items() for _ in offsets],
+        vectors=[parts.STATISTICS],
+    )
+
+
 def to_onnx(
     network: nn.Module,
     path: Path,
@@ -30,8 +60,9 @@ def to_onnx(
     reads: Sequence[str] = ("sdr",),
     writes: str = "hdr",
     channels: int | Sequence[int] = 3,
+    vectors: Collection[str] = (),
 ) -> None:
-    """Write `network` as an ONNX file, float32, (1, `channels`, height, width) with free height and width, alike for all inputs.
+    """Write a module as an ONNX file, float32, (1, `channels`, height, width) with free height and width, alike for all inputs.
 
     The file depends on the weights and the library versions alone: no paths, no times.
 
@@ -41,6 +72,7 @@ def to_onnx(
         reads: names of the inputs, in the order of the network's arguments.
         writes: name of the output; where an input has it already, as no two values of a graph may, `WRITES_out`.
         channels: of each input; one number for all, or one for each.
+        vectors: names of inputs that are (1, `channels`, 1, 1).
 
     Raises:
         InputError: a package that the export needs is missing.
@@ -54,12 +86,13 @@ def to_onnx(
     module = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
     # Sides that differ and are no power of two, lest the exporter take one for a constant or for the other.
     counts = [channels] * len(reads) if isinstance(channels, int) else channels
-    example = tuple(torch.zeros(1, count, 96, 120) for count in counts)
+    sizes = [(1, 1) if name in vectors else (96, 120) for name in reads]
+    example = tuple(torch.zeros(1, count, *size) for count, size in zip(counts, sizes, strict=True))
     height, width = (torch.export.Dim(name, min=SMALLEST, max=1 << 15) for name in ("height", "width"))
     # Takes the inputs by identity: networks may gather theirs as `*frames`. (It has no type hints.)
     shapes: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
-    for each in example:
-        shapes[each] = {2: height, 3: width}
+    for name, each in zip(reads, example, strict=True):
+        shapes[each] = {} if name in vectors else {2: height, 3: width}
     with _quiet():
         program: Any = torch.onnx.export(
             module,

@@ -12,24 +12,27 @@ TINY = 32
 """Pixels a side of the frame that a part is counted on, the fewest that the networks take."""
 
 
+_MAKERS = {("dslnet", "modulate"): "modulation.condition"}
+"""Model and part -> the module in it that makes all its statistics, where that takes no other signals than they are made of."""
+
+
 class StatisticsGraph(nn.Module):
-    """A part's statistics, of the signals that they are made of alone; the part is run to the last of them.
+    """A part's statistics; it is run no further than to the last of them.
 
     Args:
-        part: the module.
-        given: of each of its arguments, whether this graph reads it.
+        maker: the part, or what in it makes its statistics.
         size: S.
     """
 
-    def __init__(self, part: nn.Module, given: tuple[bool, ...], size: int) -> None:
+    def __init__(self, maker: nn.Module, size: int) -> None:
         super().__init__()
-        self.part, self.given, self.size = part, given, size
+        self.maker, self.size = maker, size
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Those of the part's arguments that are read -> (N, S, 1, 1)."""
-        left = iter(inputs)
-        arguments = [next(left) if each else None for each in self.given]
-        return statistics.record(lambda: self.part(*arguments), self.size)
+        """The signals that the statistics are made of -> (N, S, 1, 1)."""
+        # The tracer cannot leave a module halfway; what nothing reads it leaves out afterwards.
+        enough = None if torch.onnx.is_in_onnx_export() else self.size
+        return statistics.record(lambda: self.maker(*inputs), enough)
 
 
 class SteadyGraph(nn.Module):
@@ -83,9 +86,8 @@ def graph(network: nn.Module, model: str, name: str) -> nn.Module:
     size = statistics_size(network, model, part)
     if kind == parts.STEADY:
         return SteadyGraph(module, size)
-    made_of = all_parts[part].statistics
-    given = tuple(signal in made_of for signal, offsets in all_parts[part].reads.items() for _ in offsets)
-    return StatisticsGraph(module, given, size)
+    maker = _MAKERS.get((model, part))
+    return StatisticsGraph(module.get_submodule(maker) if maker else module, size)
 
 
 def statistics_size(network: nn.Module, model: str, part: str) -> int:

@@ -90,8 +90,8 @@ class MultiFrameInteraction(nn.Module):
 
         def compute() -> Tensor:
             keys = (functional.normalize(q, dim=1) * part).flatten(2)  # (N, K, m)
-            values: Tensor = (v * part).flatten(2)
-            return values @ keys.transpose(1, 2)  # (N, K, K)
+            product: Tensor = (v * part).flatten(2) @ keys.transpose(1, 2)  # (N, K, K)
+            return product
 
         return statistics.statistic(compute, channels, channels)
 
