@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from vs_hdrtv.color.tone_curves import bt2408
+from vs_hdrtv.errors import InputError
 from vs_hdrtv.networks import kpn_mfi, registry
 from vs_hdrtv.networks.kpn_mfi import KPNMFI, MultiFrameInteraction
 
@@ -205,3 +206,10 @@ def test_onnx_runtime_gives_the_same(exported, shaken):
     _, found = exported(parts, window)
     with torch.no_grad():
         torch.testing.assert_close(found, parts(*window), rtol=1e-4, atol=2e-5)
+
+
+def test_a_frame_alone_is_its_own_neighbour(network):
+    _, frame, _ = frames()
+    torch.testing.assert_close(network(frame), network(frame, frame, frame))
+    with pytest.raises(InputError, match="kpn_mfi: got 2 frames; it takes three, or one alone"):
+        network(frame, frame)

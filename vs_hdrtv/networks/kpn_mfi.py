@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from ..color.gamut import conversion_matrix
 from ..color.transfer import REFERENCE_WHITE, bt1886_eotf, pq_inverse_eotf
+from ..errors import InputError
 from . import statistics
 from .blocks import global_average
 
@@ -266,10 +267,20 @@ class KPNMFI(nn.Module):
         self.interaction = INTERACTIONS[interaction](channels)
         self.rendering = Rendering()
 
-    def forward(self, previous: Tensor, current: Tensor, following: Tensor) -> Tensor:
-        """Three frames (N, 3, H, W) -> (N, 3, H, W)."""
-        deep = [self.encoder(padded(each)) for each in (previous, following)]
-        return self.converted(current, deep[0][3], deep[1][3], self.encoder(padded(current)))
+    def forward(self, *frames: Tensor) -> Tensor:
+        """Three frames (N, 3, H, W), or one that is its own neighbour, -> (N, 3, H, W).
+
+        Raises:
+            InputError: there are two, or more than three.
+        """
+        if len(frames) not in (1, 3):
+            raise InputError(f"kpn_mfi: got {len(frames)} frames; it takes three, or one alone")
+        current = frames[len(frames) // 2]
+        features = self.encoder(padded(current))
+        if len(frames) == 1:
+            return self.converted(current, features[3], features[3], features)
+        previous, following = (self.encoder(padded(each))[3] for each in (frames[0], frames[2]))
+        return self.converted(current, previous, following, features)
 
     def converted(self, sdr: Tensor, previous: Tensor, following: Tensor, features: tuple[Tensor, ...]) -> Tensor:
         """One frame (N, 3, H, W) by its encoded features and its neighbours' at 1/8 -> (N, 3, H, W)."""
