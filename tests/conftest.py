@@ -207,7 +207,7 @@ def _pdcg_card(_pdcg, tmp_path_factory):
     from vs_hdrtv import weights
 
     torch.manual_seed(4)
-    return weights.write(_pdcg().eval(), "random", tmp_path_factory.mktemp("pdcg"), model="pdcg", licence="MIT")
+    return weights.write(_pdcg().eval(), "random", tmp_path_factory.mktemp("pdcg"), model="pdcg", licence="MIT", steady=False)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from vs_hdrtv.networks.hdcfm import HDCFM
 @pytest.fixture
 def quick_export(monkeypatch):
     """The ONNX export takes seconds and is tested with the engines: here a file in its place."""
-    monkeypatch.setattr(export, "to_onnx", lambda network, path, **signals: path.write_bytes(b"graph"))
+    monkeypatch.setattr(export, "graph_to_onnx", lambda network, path, **signals: path.write_bytes(b"graph"))
 
 
 @pytest.fixture
@@ -33,7 +33,33 @@ def test_what_is_written_is_read(card):
     assert found.metrics == {"psnr": 31.5}
     assert hash(found) == hash(card)
     weights.verify(found)
-    assert sorted(path.name for path in card.path.parent.iterdir()) == ["model.onnx", "model.safetensors", "model.toml"]
+    graphs = ["model.onnx", "model.statistics.onnx", "model.steady.onnx"]
+    assert sorted(path.name for path in card.path.parent.iterdir()) == sorted([*graphs, "model.safetensors", "model.toml"])
+
+
+def test_a_network_of_several_parts(tmp_path, quick_export):
+    from vs_hdrtv.networks.dslnet import DSLNet
+
+    arguments = {"radius": 2}
+    network = DSLNet(**arguments)
+    card = weights.write(network, "own", tmp_path, model="dslnet", licence="MIT", arguments=arguments, steady=False)
+    assert sorted(path.name for path in tmp_path.glob("*.onnx")) == [
+        f"own.{part}.onnx" for part in ("align", "enhance", "modulate")
+    ]
+    assert list(card.parts) == ["align", "modulate", "enhance"]
+    assert card.parts["align"].reads == {"sdr": (-2, -1, 0, 1, 2)}
+    assert (card.reads, card.writes) == (("sdr",), "hdr")
+    weights.verify(card)
+    assert weights.load_network(card).frames == 5
+    with pytest.raises(InputError, match=r"model 'own' has no graph 'align.steady' \(it has align, enhance, modulate\)"):
+        card.graph("align.steady")
+
+
+def test_a_card_without_graphs(card):
+    text = card.path.read_text()
+    card.path.write_text(text[: text.index("[files.onnx]")] + text[text.index("[recipe]") :])
+    with pytest.raises(InputError, match="names no graph beside the weights"):
+        weights.find(card.path)
 
 
 def test_a_network_of_several_inputs(tmp_path, quick_export):
@@ -143,7 +169,7 @@ def test_nothing_is_left_of_a_failed_export(tmp_path, monkeypatch):
     def fail(*arguments, **signals):
         raise RuntimeError("export")
 
-    monkeypatch.setattr(export, "to_onnx", fail)
+    monkeypatch.setattr(export, "graph_to_onnx", fail)
     with pytest.raises(RuntimeError):
         weights.write(HDCFM(), "model", tmp_path, model="hdcfm", licence="MIT")
     assert list(tmp_path.iterdir()) == []

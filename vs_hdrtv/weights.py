@@ -178,10 +178,10 @@ def write(
     """
     from safetensors.torch import save
 
-    from .export import to_onnx
+    from .export import graph_to_onnx
 
     chain = parts.of(model, arguments)
-    names = [parts.WHOLE]
+    names = [each for each in parts.graphs(chain) if steady or each in chain]
     reads = list(dict.fromkeys(signal for part in chain.values() for signal in part.reads if signal != "features"))
     files = {each: output / modelcard.file_name(name, each) for each in (modelcard.WEIGHTS, *names)}
     card = output / f"{name}.toml"
@@ -192,7 +192,7 @@ def write(
             state = {key: value.detach().cpu().contiguous() for key, value in sorted(network.state_dict().items())}
             made[modelcard.WEIGHTS].write_bytes(save(state))  # save_file would leave it readable by its owner only
             for each in names:
-                to_onnx(network, made[each], reads=reads, writes="hdr")
+                graph_to_onnx(network, made[each], model=model, name=each)
             sums = {}
             for each, path in files.items():
                 checksum = hashlib.sha256(made[each].read_bytes()).hexdigest()

@@ -15,4 +15,4 @@ def card(tmp_path_factory):
 
     torch.manual_seed(3)
     network = HDCFM().eval()
-    return weights.write(network, "random", tmp_path_factory.mktemp("model"), model="hdcfm", licence="MIT")
+    return weights.write(network, "random", tmp_path_factory.mktemp("model"), model="hdcfm", licence="MIT", steady=False)
