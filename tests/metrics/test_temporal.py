@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vs_hdrtv.errors import InputError
-from vs_hdrtv.metrics.temporal import flicker, mabd
+from vs_hdrtv.metrics.temporal import flicker, flicker_detrended, mabd
 
 KINDS = [np.asarray, torch.from_numpy]
 
@@ -48,6 +48,24 @@ def test_flicker_is_what_still_pixels_do(kind):
     assert flicker(kind(result), kind(reference)) == pytest.approx(1023 * (2 * 0.02 + 0.5) / 11, rel=1e-5)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_drift_is_no_detrended_flicker(kind):
+    still = greys(*[0.5] * 5)
+    assert flicker_detrended(kind(greys(0.1, 0.2, 0.3, 0.4, 0.5)), kind(still)) == pytest.approx(0, abs=1e-9)
+    there_and_back = greys(0.2, 0.3, 0.2, 0.3, 0.2)
+    for measure in (flicker, flicker_detrended):
+        assert measure(kind(there_and_back), kind(still)) == pytest.approx(102.3, rel=1e-6)
+    # One step up: a second difference of 0.1 on either side of it, halved, in 2 of 3 frames. Two frames have none.
+    assert flicker_detrended(kind(greys(0.2, 0.2, 0.3, 0.3, 0.3)), kind(still)) == pytest.approx(102.3 / 3, rel=1e-6)
+    assert math.isnan(flicker_detrended(kind(still[:2]), kind(still[:2])))
+    # What moves once is left out of two second differences: column 0 stands still for no three frames here.
+    moving = still[:4].copy()
+    moving[2:, :, :, 0] = 0.9
+    result = moving.copy()
+    result[1, :, :, 0] = 0.1
+    assert flicker_detrended(kind(result), kind(moving)) == pytest.approx(0, abs=1e-9)
+
+
 def test_flicker_of_more_noise_is_worse_and_of_none_is_zero():
     reference = greys(0.5, 0.5, 0.5, 0.5)
     noise = np.random.default_rng(0).normal(0, 1, reference.shape)
@@ -65,7 +83,7 @@ def test_one_code_value_is_still_and_two_are_not():
         assert math.isnan(flicker(greys(0.5, 0.6), codes[1]))
 
 
-@pytest.mark.parametrize("function", [mabd, flicker])
+@pytest.mark.parametrize("function", [mabd, flicker, flicker_detrended])
 @pytest.mark.parametrize("shape", [(3, 4, 4), (1, 3, 4, 4)])
 def test_less_than_two_frames_are_refused(function, shape):
     with pytest.raises(InputError, match=f"{function.__name__}: the clip is .*two or more consecutive frames"):

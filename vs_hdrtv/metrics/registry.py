@@ -70,6 +70,7 @@ _OTHERS = (
     Metric("hdr_vqm", "HDR-VQM", "", False, "clip", octave.hdr_vqm),
     Metric("mabd", "MABD", "", False, "clip", temporal.mabd),
     Metric("flicker", "flicker where still", "10-bit codes", False, "clip", temporal.flicker),
+    Metric("flicker_detrended", "flicker where still, without drift", "10-bit codes", False, "clip", temporal.flicker_detrended),
     Metric("hue_shift", "hue shift of memory colours", "degrees", False, "method", conversion.hue_shift),
     Metric("banding", "banding on a ramp", "10-bit codes", False, "method", conversion.banding),
     Metric("banding_ratio", "banding relative to BT.2408", "", False, "method", conversion.banding_ratio),

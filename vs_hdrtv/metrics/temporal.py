@@ -54,16 +54,45 @@ def flicker(hdr: Array, reference: Array, rate: float = 0.0) -> float:
         InputError: the shapes differ, or are not those of a clip of two frames or more.
     """
     check_clip("flicker", hdr, reference)
-    xp = namespace(hdr)
+    return _mean_where(abs(_steps(hdr)), _still(reference))
+
+
+def flicker_detrended(hdr: Array, reference: Array, rate: float = 0.0) -> float:
+    """The part of `flicker` that comes and goes, in 10-bit code values: half of |luma(k + 1) - 2 luma(k) + luma(k - 1)|.
+
+    As much as `flicker` for what goes up and down from frame to frame, and 0 for light that drifts evenly. A mean over a window
+    of frames takes away the first and must keep the second.
+
+    Args:
+        hdr: (N, 3, H, W), consecutive frames.
+        reference: the same.
+        rate: frames a second; changes nothing.
+
+    Returns:
+        NaN where no pixel of the reference stands still for three frames.
+
+    Raises:
+        InputError: the shapes differ, or are not those of a clip of two frames or more.
+    """
+    check_clip("flicker_detrended", hdr, reference)
+    steps, still = _steps(hdr), _still(reference)
+    return _mean_where(abs(steps[1:] - steps[:-1]) / 2, still[1:] & still[:-1])
+
+
+def _still(reference: Array) -> Array:
+    """Where the reference does not change to the next frame, (N - 1, 1, H, W)."""
+    xp = namespace(reference)
     clipped = unit(reference)
     largest = xp.max(abs(clipped[1:] - clipped[:-1]), axis=1, keepdims=True)
     # A step that was exactly one code value must not be lost to rounding.
-    still = largest * _TEN_BITS <= STILL * (1 + 1e-3)
+    return largest * _TEN_BITS <= STILL * (1 + 1e-3)
+
+
+def _mean_where(changes: Array, still: Array) -> float:
+    """Mean in 10-bit code values, NaN of nothing."""
+    xp = namespace(changes)
     count = int(xp.sum(xp.astype(still, xp.int64)))
-    if not count:
-        return math.nan
-    steps = abs(_steps(hdr))
-    return float(xp.sum(xp.where(still, steps, xp.zeros_like(steps)))) / count * _TEN_BITS
+    return float(xp.sum(xp.where(still, changes, xp.zeros_like(changes)))) / count * _TEN_BITS if count else math.nan
 
 
 def _steps(signal: Array) -> Array:
