@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import weights
 from ..errors import InputError
 from ..modelcard import ModelCard
-from . import WHOLE, Floats, Network, at_least_smallest, cores, import_openvino, require_cpu
+from . import WHOLE, Floats, Network, at_least_smallest, cores, import_openvino, operators, require_cpu
 
 SIZES = 4
 """Frame sizes whose compiled networks are kept."""
@@ -42,6 +42,7 @@ class CpuEngine:
         self.device = "cpu"
         self.threads = threads or cores()
         self._core: Any = openvino.Core()
+        operators.extend_openvino(self._core)
 
     def load(self, card: ModelCard, graph: str = WHOLE) -> Network:
         """See `Engine.load`."""
