@@ -223,12 +223,13 @@ def filter_pixelwise(x: Tensor, kernels: Tensor) -> Tensor:
     (N, C, H, W), (N, 25 C, H, W) -> (N, C, H, W).
     """
     n, c, h, w = x.shape
-    kernels = kernels.reshape(n, c, KERNEL**2, h, w)
+    taps = kernels.reshape(n, c, KERNEL**2, h, w).unbind(2)
     padded = functional.pad(x, [KERNEL // 2] * 4, mode="replicate")  # (N, C, H + 4, W + 4)
     y = torch.zeros_like(x)
-    for tap in range(KERNEL**2):
-        row, column = divmod(tap, KERNEL)
-        y = y + kernels[:, :, tap] * padded[:, :, row : row + h, column : column + w]
+    for row in range(KERNEL):
+        strip = padded[:, :, row : row + h]  # (N, C, H, W + 4)
+        for column in range(KERNEL):
+            y = y + taps[KERNEL * row + column] * strip[..., column : column + w]
     return y
 
 
