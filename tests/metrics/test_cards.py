@@ -94,3 +94,12 @@ def test_a_card_that_says_nothing(card, tmp_path):
 def test_chains_name_the_model_by_its_path(card):
     assert cards._typed("first+own", card) == f"first+{card.path}"
     assert methods.stages(cards._name(f"/a/first.safetensors+{card.path}", card)) == ["first", "own"]
+    # What is said of a model stays beside its name.
+    assert cards._typed("own:steady=4+own", card) == f"{card.path}:steady=4+{card.path}"
+    assert cards._name(f"{card.path}:steady=4", card) == "own:steady=4"
+
+
+def test_clips_are_a_setting_of_those_that_had_some(card, tmp_path):
+    for clips, expected in ((None, {}), (3, {"clips": 3, "frames": 8})):
+        results(card).write_json(tmp_path / "r.json", {"size": 64, "clips": clips, "frames": 8}, [])
+        assert cards.from_results(tmp_path / "r.json", card)["settings"] == {"size": 64, **expected}

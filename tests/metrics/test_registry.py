@@ -78,3 +78,10 @@ def test_authors_code_is_bound(monkeypatch, tmp_path):
     (metric,) = choose(["hdr_vdp_3"], {"hdr_vdp_3": tmp_path})
     assert measure([metric], REFERENCE, REFERENCE) == {"hdr_vdp_3": math.pi}
     assert asked == [("hdr_vdp_3", tmp_path.resolve())]
+
+
+def test_a_clip_of_one_frame_has_no_steps():
+    frame = np.full((1, 3, 16, 16), 0.5, np.float32)
+    chosen = registry.choose(["psnr", "mabd", "flicker"])
+    assert list(registry.measure(chosen, frame, frame, rate=24.0)) == ["psnr"]
+    assert len(registry.measure(chosen, *[frame.repeat(2, axis=0)] * 2, rate=24.0)) == 3

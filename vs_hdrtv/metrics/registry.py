@@ -146,7 +146,7 @@ def choose(
 
 
 def measure(metrics: list[Metric], hdr: Any, reference: Any, rate: float | None = None, sdr: Any = None) -> dict[str, float]:
-    """Values by name of the measures that apply: a picture has no MABD, and what is of the method alone is left out.
+    """Values by name of the measures that apply: a single frame has no MABD, and what is of the method alone is left out.
 
     Args:
         metrics: of `choose`.
@@ -159,9 +159,10 @@ def measure(metrics: list[Metric], hdr: Any, reference: Any, rate: float | None 
     if any(metric.matched for metric in metrics):
         versions[True] = difference.exposure_match(hdr, reference)
     inside = None if sdr is None else overexposed.mask(sdr)
+    is_clip = rate is not None and len(hdr) > 1
     found: dict[str, float] = {}
     for metric in metrics:
-        if metric.kind == "method" or (metric.kind == "clip" and rate is None) or (metric.masked and inside is None):
+        if metric.kind == "method" or (metric.kind == "clip" and not is_clip) or (metric.masked and inside is None):
             continue
         pictures = (versions[metric.matched], reference, *((inside,) if metric.masked else ()))
         if rate is None:
