@@ -10,6 +10,8 @@ leaves open is decided here:
 - The kernels filter the SDR signal and mix no colours, so that a wider gamut lies outside their reach: between decoding
   (BT.1886) and PQ stands a learned 3x3 matrix on light, BT.709 to BT.2020 at the start. With the kernels' start, the identity, an
   untrained network is the BT.2408 mapping.
+- He's initial weights, LeakyReLU after each upsampling, and kernels that are a 25th of the last layer's: with plain ReLU, torch's
+  own weights and all of the last layer, training killed the features before it within 200 steps.
 
 Frame-global statistics: the interaction's product of values and keys, and the mean of its channel gate. Self-attention's keys are
 positions, no statistics: `steady=` leaves them as they are.
@@ -40,6 +42,9 @@ KERNEL = 5
 
 BLOCKS = (2, 4, 8, 4, 2)
 """Residual blocks at 1/2 and 1/4 of the encoder, and at 1/8, 1/4 and 1/2 of the decoder."""
+
+SLOPE = 0.1
+"""Of LeakyReLU below 0."""
 
 DARKEST = 1e-6
 """cd/m2 (PQ 1.2e-4) below which light is not encoded: at 0 the slope of PQ is infinite."""
@@ -117,12 +122,19 @@ class NoInteraction(nn.Module):
 INTERACTIONS: Mapping[bool, type[nn.Module]] = {True: MultiFrameInteraction, False: NoInteraction}
 
 
+def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    """3x3 convolution whose initial weights keep the size of what passes through it and a ReLU (He et al. 2015)."""
+    layer = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return layer
+
+
 class ResidualBlock(nn.Module):
     """3x3, ReLU, 3x3, and the input added."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv_in, self.conv_out = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+        self.conv_in, self.conv_out = (conv3x3(channels, channels) for _ in range(2))
         with torch.no_grad():
             for parameter in self.conv_out.parameters():
                 parameter.mul_(0.1)  # twenty in series start near the identity
@@ -168,10 +180,10 @@ class Encoder(nn.Module):
         relu = nn.ReLU()
 
         def down(blocks: int) -> nn.Sequential:
-            conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+            conv = conv3x3(channels, channels, stride=2)
             return nn.Sequential(conv, relu, *(ResidualBlock(channels) for _ in range(blocks)))
 
-        convs = nn.Conv2d(3, channels, 3, padding=1), nn.Conv2d(channels, channels, 3, padding=1)
+        convs = conv3x3(3, channels), conv3x3(channels, channels)
         self.head = nn.Sequential(convs[0], relu, convs[1], relu)
         self.down1, self.down2, self.down3 = down(half), down(quarter), down(0)
         self.attention = SelfAttention(channels)
@@ -185,17 +197,17 @@ class Encoder(nn.Module):
 
 
 class Upsampling(nn.Module):
-    """Twice the size (nearest neighbour), the encoder's features beside it, 3x3, ReLU, residual blocks."""
+    """Twice the size (nearest neighbour), the encoder's features beside it, 3x3, LeakyReLU, residual blocks."""
 
     def __init__(self, channels: int, blocks: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(2 * channels, channels, 3, padding=1)
+        self.conv = conv3x3(2 * channels, channels)
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """(N, C, H, W), (N, C, 2 H, 2 W) -> (N, C, 2 H, 2 W)."""
         x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
-        return self.blocks(functional.relu(self.conv(torch.cat([x, skip], dim=1))))  # type: ignore[no-any-return]
+        return self.blocks(functional.leaky_relu(self.conv(torch.cat([x, skip], dim=1)), SLOPE))  # type: ignore[no-any-return]
 
 
 class Decoder(nn.Module):
@@ -209,12 +221,13 @@ class Decoder(nn.Module):
         with torch.no_grad():
             self.kernels.weight.zero_()
             assert self.kernels.bias is not None
-            self.kernels.bias.copy_(functional.one_hot(torch.tensor(KERNEL**2 // 2), KERNEL**2).repeat(3))
+            self.kernels.bias.copy_(KERNEL**2 * functional.one_hot(torch.tensor(KERNEL**2 // 2), KERNEL**2).repeat(3))
 
     def forward(self, x: Tensor, full: Tensor, half: Tensor, quarter: Tensor) -> Tensor:
         """(N, C, h, w) and the encoder's others -> (N, 75, 8 h, 8 w)."""
         x = self.up2(self.up1(self.blocks(x), quarter), half)
-        return self.kernels(self.up3(x, full))  # type: ignore[no-any-return]
+        # The taps add up: a step that moves each of them moves the gain of a flat area as often.
+        return self.kernels(self.up3(x, full)) / KERNEL**2  # type: ignore[no-any-return]
 
 
 def filter_pixelwise(x: Tensor, kernels: Tensor) -> Tensor:
