@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .. import weights
 from ..errors import InputError
 from ..modelcard import ModelCard
-from . import WHOLE, Floats, Network, at_least_smallest, cores, require_cpu
+from . import WHOLE, Floats, Network, at_least_smallest, cores, operators, require_cpu
 
 
 class _OnnxEngine:
@@ -62,6 +62,7 @@ class _OnnxEngine:
 
         weights.verify(card, graph)
         path = card.graph(graph).path
+        operators.check(self.name, path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1

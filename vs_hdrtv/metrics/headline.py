@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import weights
+from .. import pipeline, stages, weights
 from ..color.tone_curves import bt2408
 from ..engines import create
 from ..errors import InputError
@@ -130,12 +130,19 @@ def measure(card: ModelCard, engine_name: str = "auto") -> dict[str, float]:
             f"headline: {card.name} reads {', '.join(card.reads)} and writes {card.writes}; only sdr and hdr are known"
         )
     engine = create(engine_name)
-    network = engine.load(card)
-    results, formula = [], [bt2408(pair.sdr) for pair in _pairs()]
-    for pair, plain in zip(_pairs(), formula, strict=True):
-        signals = {"sdr": pair.sdr, "hdr": plain.astype(np.float32)}
-        result = network(*(engine.upload(signals[name][None]) for name in card.reads))
-        results.append(np.asarray(engine.download(result)[0]))
+    stage = stages.generate_overexposed(card) if "hdr" in card.reads else stages.feature_map(card, name="headline")
+    step = pipeline.build(stage, {name: pipeline.Source(name) for name in stage.given})
+    calls = pipeline.load(stage, engine)
+    formula = [bt2408(pair.sdr) for pair in _pairs()]
+
+    def converted(signals: Mapping[str, Light]) -> Light:
+        # A clip of one frame: a network of several takes it for its own neighbours.
+        found = pipeline.compute(step, 0, (0, 0), calls, lambda source, _: engine.upload(signals[source.signal][None]))
+        return np.asarray(engine.download(found)[0])
+
+    results = [
+        converted({"sdr": pair.sdr, "hdr": plain.astype(np.float32)}) for pair, plain in zip(_pairs(), formula, strict=True)
+    ]
     return _means(results) | {f"{FORMULA}{name}": value for name, value in _means(formula).items()}
 
 
