@@ -331,3 +331,29 @@ def test_the_networks_of_shots_are_part_of_the_job(tmp_path):
     for preset, path, expected in (("bt2408", None, []), ("bt2408", shots, [checksum]), (None, None, [checksum])):
         assert convert._weights(argparse.Namespace(preset=preset, model=None, shots=path)) == expected
     assert convert._weights(argparse.Namespace(preset="bt2408", model="hdcfm", shots=None)) == [checksum]
+
+
+def test_scenes_and_steady_are_handed_on(run, video_file, tmp_path):
+    source, results = video_file(frames=6), []
+    time = ["--steady", "2"]
+    for number, options in enumerate(([], time, [*time, "--scenes", "3"], [*time, "--scenes", "none"])):
+        path = tmp_path / f"{number}.mkv"
+        code, _, err = run("convert", source, path, "--encoder", "ffv1", "--threads", "1", *options)
+        assert code == 0, err
+        results.append(luma(path))
+    plain, steady, cut, one = results
+    assert steady == one and len({*map(tuple, (plain, steady, cut))}) == 3  # there is no cut to find
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--scenes", "some"), "'some' is not auto, props, none or frame numbers like 0,240,517"),
+        (("--steady", "99"), "feature_map: steady is 99; give 0 to 32"),
+        (("--model", "kpn_mfi", "--scenes", "77"), "feature_map: scenes names frame 77; the clip has frames 0 to 5"),
+    ],
+)
+def test_scenes_and_steady_that_make_no_sense(run, video_file, tmp_path, options, message):
+    code, out, err = run("convert", video_file(frames=6), tmp_path / "out.mkv", *options)
+    assert code == 2 and not out and message in err
+    assert not list(tmp_path.glob("out*"))

@@ -183,6 +183,7 @@ def run(arguments: argparse.Namespace) -> int:
     _engine(arguments)
     _try(arguments, options)
     source = media.open_source(arguments.input, NAME, arguments.track)
+    _limit_cache()
     start, end = whole.cut(arguments, source.clip.num_frames)
     clip, rate = whole.pictures(source, start, arguments)
     bars = _letterbox(clip, arguments)
@@ -198,6 +199,16 @@ def run(arguments: argparse.Namespace) -> int:
         logger.warning("%s was changed while it was converted; look at the result, or convert it again", arguments.input)
     say(_summary(arguments, settings, written, progress.rate(written.frames)), sys.stderr)
     return 0
+
+
+CACHE = 4096
+"""MB of frames that VapourSynth keeps at most. Its own limit is half of the machine's memory, which a network wants too."""
+
+
+def _limit_cache() -> None:
+    import vapoursynth as vs
+
+    vs.core.max_cache_size = min(vs.core.max_cache_size, CACHE)
 
 
 def _write(
