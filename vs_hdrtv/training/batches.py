@@ -40,6 +40,10 @@ def from_workers(sources: material.Sources, recipe: Recipe, start: int, workers:
         workers: processes, each of which holds the pictures; 0 for none but this one.
         pinned: put the batches into memory that a CUDA device reads at once.
     """
+    if workers:
+        import cv2
+
+        cv2.setNumThreads(1)  # OpenCV's pool of threads does not survive the fork: a worker would wait for it forever
     loader = DataLoader(
         Stream(sources, recipe, start),
         batch_size=None,
