@@ -94,7 +94,7 @@ def to_onnx(
     shapes: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
     for name, each in zip(reads, example, strict=True):
         shapes[each] = {} if name in vectors else {2: height, 3: width}
-    # Without the cache of shapes: with free sizes, entries cost more than they save (KPN-MFI: a third of the trace).
+    # Without the cache of shapes: with free sizes, making its entries takes longer than what they save.
     with _quiet(), dynamo_config.patch(fake_tensor_cache_enabled=False):
         program: Any = torch.onnx.export(
             module,
