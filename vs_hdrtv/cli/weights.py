@@ -10,7 +10,7 @@ from ..errors import InputError
 from .console import say
 
 if TYPE_CHECKING:
-    from ..weights import ModelCard
+    from ..modelcard import ModelCard
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
