@@ -9,7 +9,18 @@ import pytest
 import torch
 import vapoursynth as vs
 
-from vs_hdrtv import align, enhance, export, feature_map, generate_overexposed, modulate, predict_kernels, sdr_to_hdr, weights
+from vs_hdrtv import (
+    align,
+    enhance,
+    export,
+    feature_map,
+    generate_overexposed,
+    modulate,
+    predict_kernels,
+    sdr_to_hdr,
+    to_hdr10,
+    weights,
+)
 from vs_hdrtv.networks import registry
 from vs_hdrtv.networks.dslnet import DSLNet
 from vs_hdrtv.networks.hdcfm import HDCFM
@@ -230,7 +241,13 @@ def test_what_is_no_feature_clip(clip, models):
     grey = vs.core.std.BlankClip(format=vs.GRAYS, width=48, height=64 * 33, length=7)
     with pytest.raises(vs.Error, match=r"enhance: clip holds no features at frame 0 \(_HdrtvChannels is None, not 64\)"):
         enhance(grey, models["dslnet"], **ENGINE).get_frame(0)
-    with pytest.raises(vs.Error, match=r"modulate: clips differ"):
+    with pytest.raises(vs.Error, match=r"to_hdr10: clip is features, the result of align; it reads hdr: finish it with"):
+        to_hdr10(features)
+    with pytest.raises(vs.Error, match=r"enhance: clip holds the features of align; give it the result of modulate"):
+        enhance(features, models["dslnet"])
+    with pytest.raises(vs.Error, match=r"enhance: clip holds the features of align at frame 0; give it the result of modulate"):
+        enhance(features.std.Trim(0), models["dslnet"], **ENGINE).get_frame(0)
+    with pytest.raises(vs.Error, match=r"modulate: clips differ \(sdr 48x31, 7 frames and sdr 48x33, 7 frames\)"):
         modulate(features, clip.std.Crop(top=2), models["dslnet"])
 
 
@@ -301,9 +318,13 @@ def test_bad_arguments(clip, models, tmp_path, monkeypatch):
         feature_map(clip, models["kpn_mfi"], scenes=[9])
     with pytest.raises(vs.Error, match=r"align: radius is 2, but model 'dslnet' looks 1 to each side"):
         align(clip, models["dslnet"], radius=2)
-    with pytest.raises(vs.Error, match=r"align: model 'kpn_mfi' is a network of other parts \(network\)"):
+    with pytest.raises(vs.Error, match=r"align: model 'kpn_mfi' has no stage align; use feature_map"):
         align(clip, models["kpn_mfi"])
-    with pytest.raises(vs.Error, match=r"predict_kernels: model 'hdcfm' is of the network hdcfm; use feature_map"):
+    with pytest.raises(vs.Error, match=r"feature_map: scenes names frame 9"):
+        feature_map(clip, models["hdcfm"], scenes=[9])  # also where no neighbour is read
+    with pytest.raises(vs.Error, match=r"predict_kernels: got an unexpected keyword argument 'radius'; help"):
+        predict_kernels(clip, models["kpn_mfi"], radius=2)
+    with pytest.raises(vs.Error, match=r"predict_kernels: model 'hdcfm' is no KPN-MFI; use feature_map"):
         predict_kernels(clip, models["hdcfm"])
     monkeypatch.setattr(export, "graph_to_onnx", lambda network, path, **which: path.write_bytes(b""))
     old = weights.write(SMALL["hdcfm"](), "old", tmp_path, model="hdcfm", licence="MIT", steady=False)

@@ -164,7 +164,7 @@ def test_none_and_a_list(two_scenes):
     ("choice", "message"),
     [
         ("xvid", "predict: unknown scenes 'xvid'; give auto, props, none or a list of the frames that begin scenes"),
-        ("props", "predict: scenes is 'props' but the clip has no _SceneChangePrev or _SceneChangeNext; run a detector"),
+        ("props", "predict: scenes is 'props' but frame 0 has no _SceneChangePrev or _SceneChangeNext, which every frame needs"),
         ([3, 40], "predict: scenes names frame 40; the clip has frames 0 to 12"),
         ([-1], "predict: scenes names frame -1; the clip has frames 0 to 12"),
         ([1.5], "predict: scenes is [1.5]; give auto, props, none or a list"),

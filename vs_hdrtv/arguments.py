@@ -43,7 +43,10 @@ def one_line_errors[**P, R](function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        given = signature.bind(*args, **kwargs)
+        try:
+            given = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise vs.Error(f"{function.__name__}: {error}; help(vs_hdrtv.{function.__name__}) lists the arguments") from None
         try:
             for parameter, value in given.arguments.items():
                 given.arguments[parameter] = _plain(value)

@@ -24,8 +24,8 @@ from .hdr10 import SIGNALLING, MasteringDisplay
 from .light import AVERAGE_MAX_RGB, MAX_RGB
 from .networks import parts
 from .pipeline import CUTS, Calls, Memo, Source, Step, build, compute, cuts_of, load, windows
-from .scenes import CUT, Scenes, cut_clip, shifted
-from .sources import FEATURE_CHANNELS, ClipSource, open_source
+from .scenes import CUT, Scenes, check, cut_clip, shifted
+from .sources import FEATURE_CHANNELS, FEATURES_OF, ClipSource, check_features, open_source
 from .stages import Stage
 
 
@@ -71,12 +71,13 @@ def apply(
     """
     plans = {signal: plan for signal, clip in clips.items() if (plan := plan_of(clip)) is not None}
     for signal, plan in plans.items():
-        if plan.step.stage.writes != signal:
-            found = plan.step.stage
-            raise InputError(
-                f"{stage.name}: clip is {found.writes}, the result of {found.name}; it reads {signal}: "
-                f"give it the clip that went into {found.name}"
-            )
+        found = plan.step.stage
+        if found.writes != signal:
+            made = "finish it with modulate and enhance" if (found.writes, signal) == ("features", "hdr") else ""
+            remedy = made or f"give it the clip that went into {found.name}"
+            raise InputError(f"{stage.name}: clip is {found.writes}, the result of {found.name}; it reads {signal}: {remedy}")
+        if signal == "features":
+            check_features(stage.name, _properties(found))
     if engine is None:
         engine = next((plan.engine for plan in plans.values()), None) or engines.create("auto")
     inputs: dict[str, Source | Step] = {}
@@ -106,6 +107,8 @@ def apply(
 def _cuts(stage: Stage, inputs: Mapping[str, Source | Step], sources: dict[Source, ClipSource], scenes: Scenes) -> Source | None:
     """The cuts that a stage does not read over, None for one that reads frame n alone; a new source is added to `sources`."""
     if not stage.is_temporal:
+        if scenes != "auto":
+            check(stage.name, next(iter(sources.values())).raw, scenes)
         return None
     pictures = [source for source in sources if source.signal not in (CUTS, "mask", "features")]
     # The picture as it was shot, where it is there: what came of it may have lost what tells two scenes apart.
@@ -160,11 +163,11 @@ def _rebuilt(node: Source | Step, replaced: dict[Source | Step, Source | Step]) 
 
 
 def _check_alike(stage: Stage, sources: Mapping[Source, ClipSource]) -> None:
-    shapes = {(*source.size, source.raw.num_frames) for source in sources.values() if source.signal != CUTS}
-    if len(shapes) > 1:
-        found = " and ".join(f"{w}x{h}, {n} frames" for w, h, n in sorted(shapes))
+    shapes = [(source.signal, *source.size, source.raw.num_frames) for source in sources.values() if source.signal != CUTS]
+    if len({shape[1:] for shape in shapes}) > 1:
+        found = " and ".join(f"{signal} {w}x{h}, {n} frames" for signal, w, h, n in sorted(shapes))
         raise InputError(f"{stage.name}: clips differ ({found}); give clips of one size and length")
-    width, height, _ = shapes.pop()
+    _, width, height, _ = shapes[0]
     if stage.letterbox is not None:
         stage.letterbox.check(stage.name, width, height)
 
@@ -181,7 +184,7 @@ _COLOUR_PROPERTIES = (
     "_Matrix", "_Transfer", "_Primaries", "_Range", "_ColorRange", "_ChromaLocation",
     "MasteringDisplayPrimariesX", "MasteringDisplayPrimariesY", "MasteringDisplayWhitePointX", "MasteringDisplayWhitePointY",
     "MasteringDisplayMinLuminance", "MasteringDisplayMaxLuminance", "ContentLightLevelMax", "ContentLightLevelAverage",
-    "DolbyVisionRPU", "HDR10Plus", MAX_RGB, AVERAGE_MAX_RGB, FEATURE_CHANNELS,
+    "DolbyVisionRPU", "HDR10Plus", MAX_RGB, AVERAGE_MAX_RGB, FEATURE_CHANNELS, FEATURES_OF,
 )  # fmt: skip
 """What described the source's colours and light and does not describe the result's."""
 
@@ -282,7 +285,7 @@ def _properties(stage: Stage) -> dict[str, Any]:
             "_Range": vs.RANGE_FULL,
         }
     if stage.writes == "features":
-        return {FEATURE_CHANNELS: parts.CHANNELS["features"]}
+        return {FEATURE_CHANNELS: parts.CHANNELS["features"], FEATURES_OF: stage.name}
     return {"_Range": vs.RANGE_FULL}
 
 

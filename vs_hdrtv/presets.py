@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from .filters import blend, grade, to_hdr10, to_hlg
 from .filters.models import find_model
 from .letterbox import Letterbox
 from .scenes import Scenes
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,8 @@ def sdr_to_hdr(
 
     def convert(look: _Look) -> vs.VideoNode:
         if look.preset not in PRESETS:
-            raise InputError(f"sdr_to_hdr: unknown preset {look.preset!r}; choose one of {', '.join(PRESETS)}")
+            known = ", ".join(PRESETS)
+            raise InputError(f"sdr_to_hdr: unknown preset {look.preset!r}; choose one of {known}, or give a network as model=")
         chosen = PRESETS[look.preset]
         network = chosen.model if look.model is None else look.model
         if look.strength == 0:
@@ -148,6 +152,8 @@ def sdr_to_hdr(
             mapping = stages.feature_map(find_model(network), look.letterbox, steady)
         else:
             mapping = stages.inverse_tone_map(chosen.method or "")
+            if steady:
+                logger.warning("sdr_to_hdr: steady=%d changes nothing here: a formula measures no frame", steady)
         hdr = graph.apply(mapping, {"sdr": clip}, engine=device_engine, force=force, scenes=scenes)
         if chosen.overexposed is not None:
             stage = stages.generate_overexposed(find_model(chosen.overexposed), look.letterbox, steady)

@@ -59,7 +59,7 @@ def cut_clip(name: str, clip: vs.VideoNode, scenes: Scenes) -> vs.VideoNode:
     Raises:
         InputError: `scenes` is none of those, names a frame that the clip does not have, or is `props` and the clip has none.
     """
-    _check(name, clip, scenes)
+    check(name, clip, scenes)
     key = scenes if isinstance(scenes, str) else tuple(scenes)
     known = _CLIPS.setdefault(clip, {})
     if key not in known:
@@ -70,8 +70,13 @@ def cut_clip(name: str, clip: vs.VideoNode, scenes: Scenes) -> vs.VideoNode:
 _CLIPS: WeakKeyDictionary[vs.VideoNode, dict[str | tuple[int, ...], vs.VideoNode]] = WeakKeyDictionary()
 
 
-def _check(name: str, clip: vs.VideoNode, scenes: Scenes) -> None:
-    choice = f"{', '.join(KINDS)} or a list of the frames that begin scenes"
+def check(name: str, clip: vs.VideoNode, scenes: Scenes) -> None:
+    """Refuse scenes that make no sense for `clip`; see `cut_clip`.
+
+    Raises:
+        InputError: they do not.
+    """
+    choice = f"{', '.join(KINDS)} or a list of the frames that begin scenes, for example [0, 240]"
     if isinstance(scenes, str):
         if scenes not in KINDS:
             raise InputError(f"{name}: unknown scenes {scenes!r}; give {choice}")
@@ -79,8 +84,8 @@ def _check(name: str, clip: vs.VideoNode, scenes: Scenes) -> None:
             with clip.get_frame(0) as frame:
                 if not any(key in frame.props for key in (*PREVIOUS, NEXT)):
                     raise InputError(
-                        f"{name}: scenes is 'props' but the clip has no _SceneChangePrev or _SceneChangeNext; "
-                        "run a detector on it, for example core.scxvid.Scxvid(clip), or use scenes='auto'"
+                        f"{name}: scenes is 'props' but frame 0 has no _SceneChangePrev or _SceneChangeNext, which every frame "
+                        "needs (0 or 1); run a detector, for example core.scxvid.Scxvid(clip), or use scenes='auto'"
                     )
         return
     if not isinstance(scenes, list | tuple | range) or not all(type(first) is int for first in scenes):

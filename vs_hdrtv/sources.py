@@ -30,6 +30,12 @@ WILD = 100.0
 FEATURE_CHANNELS = "_HdrtvChannels"
 """Frame property of a clip of features: how many there are, one below the other in its only plane."""
 
+FEATURES_OF = "_HdrtvFeatures"
+"""And the stage that made them."""
+
+STAGE_BEFORE = {"modulate": "align", "enhance": "modulate"}
+"""Whose features a stage takes."""
+
 _UNSPECIFIED = 2
 _FIELDS = {int(vs.FIELD_TOP), int(vs.FIELD_BOTTOM)}
 _PRIMARIES_OF_MATRIX = {
@@ -115,7 +121,7 @@ class ClipSource:
             InputError: the frame is interlaced, or of another transfer, or tagged where frame 0 was not.
         """
         if self.signal == "features":
-            _check_features(self.name, props, f" at frame {frame}")
+            check_features(self.name, props, f" at frame {frame}")
             return
         _check(self.name, self.signal, props, self.force, f" at frame {frame}")
         for key, value in self.assumed.items():
@@ -317,13 +323,21 @@ def _code(props: Mapping[str, Any], key: str, default: int) -> int:
     return int(value) if isinstance(value, int | float) else int(default)
 
 
-def _check_features(name: str, props: Mapping[str, Any], where: str) -> None:
+def check_features(name: str, props: Mapping[str, Any], where: str = "") -> None:
+    """Refuse what is no features, or those of another stage than the one before.
+
+    Raises:
+        InputError: the properties of a frame say so.
+    """
     found, wanted = props.get(FEATURE_CHANNELS), parts.CHANNELS["features"]
     if found != wanted:
         raise InputError(
             f"{name}: clip holds no features{where} ({FEATURE_CHANNELS} is {found}, not {wanted}); "
             "give it the result of align or modulate"
         )
+    made_by, before = props.get(FEATURES_OF), STAGE_BEFORE.get(name)
+    if before not in (None, made_by):
+        raise InputError(f"{name}: clip holds the features of {made_by}{where}; give it the result of {before}")
 
 
 def _check(name: str, signal: str, props: Mapping[str, Any], force: bool, where: str) -> None:

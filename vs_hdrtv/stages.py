@@ -142,8 +142,9 @@ def network_part(name: str, card: ModelCard, steady: int = 0) -> Stage:
         InputError: the network has no such part, or the part makes no statistics.
     """
     if name not in card.parts:
-        found = ", ".join(card.parts)
-        raise InputError(f"{name}: model {card.name!r} is a network of other parts ({found}); use feature_map, or model='dslnet'")
+        raise InputError(
+            f"{name}: model {card.name!r} has no stage {name}; use feature_map(clip, {card.name!r}), or a DSLNet, model='dslnet'"
+        )
     return _part(name, card, name, steady, {})
 
 
@@ -347,7 +348,10 @@ def _join(parts: list[Array], axis: int) -> Array:
 def _check_card(name: str, card: ModelCard, reads: set[str]) -> None:
     if set(card.reads) != reads or card.writes != "hdr":
         found, wanted = (" and ".join(signals) for signals in (card.reads, sorted(reads)))
-        raise InputError(f"{name}: model {card.name!r} reads {found} and writes {card.writes}; it takes one from {wanted} to hdr")
+        other = "; use generate_overexposed" if "hdr" in card.reads else ""
+        raise InputError(
+            f"{name}: model {card.name!r} reads {found} and writes {card.writes}; it takes one from {wanted} to hdr{other}"
+        )
 
 
 def _packing(name: str, packing: str) -> Packing:

@@ -114,7 +114,9 @@ def predict_kernels(
     """
     card = find_model(model)
     if card.network != "kpn_mfi":
-        raise InputError(f"predict_kernels: model {card.name!r} is of the network {card.network}; use feature_map")
+        raise InputError(
+            f"predict_kernels: model {card.name!r} is no KPN-MFI; use feature_map(clip, {card.name!r}), or model='kpn_mfi'"
+        )
     chosen = engines.create(engine, device=device, precision=precision, threads=threads)
     clip = retag("predict_kernels", clip, matrix, transfer, primaries, range, chroma_location)
     bars = read_letterbox("predict_kernels", clip, letterbox, force)
