@@ -34,11 +34,12 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "fast": Preset(model="hdcfm"),
+    "kernels": Preset(model="kpn_mfi"),
     "bt2446a": Preset(method="bt2446a"),
     "bt2446c": Preset(method="bt2446c", peak=333.0),  # 332.6: BT.2446-1, table 7
     "bt2408": Preset(method="bt2408", peak=REFERENCE_WHITE),
 }
-"""`fast` is HDCFM; the others are the analytic baselines."""
+"""`fast` is HDCFM, `kernels` KPN-MFI; the others are the analytic baselines."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,7 +74,7 @@ def area(text: str) -> tuple[int, ...]:
 
 
 CONVERSION = (
-    Option("preset", str, None, "what converts: fast, bt2446a, bt2446c, bt2408 (default: fast)"),
+    Option("preset", str, None, "what converts: fast, kernels, bt2446a, bt2446c, bt2408 (default: fast)"),
     Option("model", str, "NAME|PATH", "network to use instead of the preset's own"),
     Option("engine", str, None, "auto, cpu, torch ... (default: auto, CUDA where there is one)"),
     Option("device", str, None, "the engine's device, for example cuda:1"),
