@@ -220,6 +220,7 @@ def test_ctrl_c_and_its_like_leave_nothing(video_file, tmp_path, sent, code):
     source = video_file(frames=48)
     # What a terminal gives: a background job of a shell script (of CI, say) starts with SIGINT ignored, and its children too.
     terminal = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    terminal += "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # which nohup has taken away
     script = terminal + FAILING.format(step="time.sleep(0.2)")
     process = start_cli(script, "convert", source, tmp_path / "out.mp4", *QUICK)
     partial = tmp_path / "out.mp4.partial"

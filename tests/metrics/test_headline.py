@@ -13,7 +13,7 @@ class Engine:
     def __init__(self, extra):
         self.extra = np.float32(extra)
 
-    def load(self, card):
+    def load(self, card, graph):
         return lambda *signals: bt2408(signals[-1]).astype(np.float32) + self.extra
 
     def upload(self, array):
