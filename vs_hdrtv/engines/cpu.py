@@ -52,7 +52,7 @@ class CpuEngine:
             model = self._core.read_model(str(path))
         except RuntimeError as error:
             raise InputError(f"engine 'cpu': OpenVINO cannot read {path}: {str(error).splitlines()[-1]}") from None
-        return at_least_smallest(_Compiled(self._core, model, self.threads), graph)
+        return at_least_smallest(_Compiled(self._core, model, self.threads, one_of_several=not graph.startswith(WHOLE)), graph)
 
     def upload(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array itself."""
@@ -66,8 +66,8 @@ class CpuEngine:
 class _Compiled:
     """One network, compiled for the last few frame sizes."""
 
-    def __init__(self, core: Any, model: Any, threads: int) -> None:
-        self._core, self._model = core, model
+    def __init__(self, core: Any, model: Any, threads: int, one_of_several: bool) -> None:
+        self._core, self._model, self._one_of_several = core, model, one_of_several
         self._options = {
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": threads,
@@ -84,6 +84,9 @@ class _Compiled:
             request = self._request(tuple(array.shape for array in inputs.values()))
             request.infer(inputs, share_inputs=True)
             result: Floats = request.get_output_tensor(0).data.copy()  # the next call writes into the tensor
+            if self._one_of_several:
+                # DSLNet's parts at 1080p would else hold gigabytes each while another one runs.
+                request.get_compiled_model().release_memory()
             return result
 
     def _request(self, shapes: tuple[tuple[int, ...], ...]) -> Any:
