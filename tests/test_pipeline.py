@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
-from vs_hdrtv.pipeline import Memo, Source, Step, compute, cuts_of, windows
+from vs_hdrtv.pipeline import Memo, Source, Step, build, compute, cuts_of, spans, windows
 from vs_hdrtv.stages import Stage
 
 
@@ -157,14 +157,15 @@ def counting(memo_frames=None, memo_bytes=None):
 
 @pytest.mark.parametrize(
     ("frames", "size", "runs"),
-    [(None, None, 20), (6, 1 << 20, 20), (0, 1 << 20, 38), (64, 0, 38), (64, 6 * 8, 20)],  # 10 outer; 10, or 10 * 3 - 2 inner
+    [(None, None, 20), (1, 1 << 20, 20), (0, 1 << 20, 38), (64, 0, 38), (64, 8 * 8, 20)],  # 10 outer; 10, or 10 * 3 - 2 inner
 )
 def test_a_memo_bounds_frames_and_bytes_and_changes_no_value(frames, size, runs):
     outer, memo, calls = counting(frames, size)
     for frame in range(10):
         arguments = (outer, frame, (0, 9), calls_of(outer), lambda _, at: np.asarray(at, dtype=np.float64) ** 3)
         assert compute(*arguments, memo=memo) == compute(*arguments)
-        assert len(memo) <= (64 if frames is None else frames)
+        windows_of_both = sum(high - low + 1 for node, (low, high) in spans(outer).items() if node is not outer)
+        assert len(memo) <= (windows_of_both + 2 * (16 if frames is None else frames) if frames != 0 else 0)
         assert memo.bytes == 8 * len(memo)
         assert memo.bytes <= (1 << 30 if size is None else size)
     assert len(calls) - 38 == runs  # without a memo it is 38
@@ -175,6 +176,43 @@ def test_a_memo_holds_only_what_several_frames_are_made_of():
     last = Step(Stage(name="last", reads={"hdr": (0,)}, writes="packed", function=lambda x: x), {"hdr": outer})
     memo = Memo(last)
     assert [memo.holds(node) for node in (source, outer.inputs["features"], outer, last)] == [True, True, False, False]
+
+
+def test_a_part_that_one_held_part_alone_reads_is_not_held():
+    source = Source("sdr")
+    first, second = (Stage(name=name, reads={"sdr": (0,)}, writes="sdr", function=lambda x: x) for name in ("first", "second"))
+    around = Stage(name="around", reads={"sdr": (-1, 0, 1)}, writes="hdr", function=lambda *arrays: sum(arrays))
+    features = Step(first, {"sdr": source})
+    last = Step(second, {"sdr": features})
+    memo = Memo(Step(around, {"sdr": last}))
+    assert [memo.holds(node) for node in (source, features, last)] == [False, False, True]
+
+
+@pytest.mark.parametrize("steady", [1, 8, 32])
+def test_statistics_are_made_once_a_frame_whatever_pictures_take(steady):
+    source, made = Source("sdr"), []
+    own = Stage(name="own", reads={"sdr": (0,)}, writes="statistics", function=lambda x: made.append(1) or x[:1])
+    mean = Stage(
+        name="mean",
+        reads={"statistics": tuple(range(-steady, steady + 1))},
+        writes="statistics",
+        function=lambda *arrays: sum(arrays) / len(arrays),
+        inner={"statistics": own},
+    )
+    last = Stage(
+        name="last",
+        reads={"sdr": (0,), "statistics": (0,)},
+        writes="hdr",
+        function=lambda x, statistics: x + statistics,
+        inner={"statistics": mean},
+    )
+    step = build(last, {"sdr": source})
+    memo = Memo(step, size=1 << 12)  # of pictures: three
+    calls = calls_of(step)
+    for frame in range(40):
+        compute(step, frame, (0, 39), calls, lambda _, at: np.full(128, float(at)), memo=memo)
+    assert len(made) == 40
+    assert memo.bytes <= 1 << 12
 
 
 def test_two_threads_that_want_one_value_compute_it_once():

@@ -55,6 +55,24 @@ def test_a_network_of_several_parts(tmp_path, quick_export):
         card.graph("align.steady")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("arguments = 3\n", "has 3 for 'arguments'; it must be of type dict"),
+        ("[arguments]\nradius = 'x'\n", "radius of hdcfm is 'x'; it must be a whole number, 0 to 16"),
+        ("[arguments]\nfoo = 1\n", "has arguments that hdcfm does not take"),
+    ],
+)
+def test_arguments_that_make_no_sense(card, arguments, message):
+    text = card.path.read_text()
+    at = 0 if arguments.startswith("arguments") else len(text)
+    card.path.write_text(text[:at] + arguments + text[at:])
+    with pytest.raises(InputError, match=message):
+        found = weights.find(card.path)
+        assert found.parts
+        weights.load_network(found)
+
+
 def test_a_card_without_graphs(card):
     text = card.path.read_text()
     card.path.write_text(text[: text.index("[files.onnx]")] + text[text.index("[recipe]") :])

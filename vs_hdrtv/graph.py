@@ -78,6 +78,11 @@ def apply(
             raise InputError(f"{stage.name}: clip is {found.writes}, the result of {found.name}; it reads {signal}: {remedy}")
         if signal == "features":
             check_features(stage.name, _properties(found))
+            if stage.card and found.card and stage.card.safetensors_sha256 != found.card.safetensors_sha256:
+                used, named = found.card.name, stage.card.name
+                raise InputError(
+                    f"{stage.name}: clip holds features of model {used!r}, not of {named!r}; give both stages one model"
+                )
     if engine is None:
         engine = next((plan.engine for plan in plans.values()), None) or engines.create("auto")
     inputs: dict[str, Source | Step] = {}

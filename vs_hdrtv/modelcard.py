@@ -156,7 +156,7 @@ def read(path: Path) -> ModelCard:
         reads=_reads(table, path),
         parameters=_value(table, "parameters", int, path),
         preview=_value(table, "preview", bool, path),
-        **{key: table.get(key, {}) for key in FREE_TABLES},
+        **{key: _value({key: {}, **table}, key, dict, path) for key in FREE_TABLES},
     )
 
 

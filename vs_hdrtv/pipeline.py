@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from .color.arrays import Array
 from .engines import Engine
@@ -48,11 +48,11 @@ Fetch = Callable[[Source, int], Array]
 IsCut = Callable[[Source, int], bool]
 """`is_cut(source of cuts, frame)`: a scene begins with that frame."""
 
-MEMO_FRAMES = 64
-"""Values that a plan's memo holds at most; 0 for none."""
+MEMO_FRAMES = 16
+"""Values of each part of a plan that its memo holds beyond the part's own window, for frames in flight; 0 for no memo."""
 
 MEMO_BYTES = 1 << 30
-"""And their size: 2160p in float32 is 100 MB a frame."""
+"""Their size: 2160p in float32 is 100 MB a frame. Pictures go first where it is passed: statistics cost nothing to keep."""
 
 
 def build(stage: Stage, given: Mapping[str, Node], cuts: Source | None = None) -> Step:
@@ -92,17 +92,18 @@ def load(stage: Stage, engine: Engine) -> dict[Stage, Callable[..., Array]]:
     return found
 
 
-_NETWORKS: WeakKeyDictionary[Engine, dict[tuple[str, str, str], Callable[..., Array]]] = WeakKeyDictionary()
+_NETWORKS: WeakKeyDictionary[Engine, WeakValueDictionary[tuple[str, ...], Callable[..., Array]]] = WeakKeyDictionary()
 
 
 def _network(stage: Stage, engine: Engine) -> Callable[..., Array]:
-    """The stage's graph on `engine`, loaded once: shots of different looks share it, and its buffers."""
+    """The stage's graph on `engine`, loaded once while a plan has it: shots of different looks share it, and its buffers."""
     assert stage.card is not None
-    loaded = _NETWORKS.setdefault(engine, {})
-    key = (str(stage.card.path), stage.card.graph(stage.graph).sha256 + stage.card.safetensors_sha256, stage.graph)
-    if key not in loaded:
-        loaded[key] = engine.load(stage.card, stage.graph)
-    return loaded[key]
+    loaded = _NETWORKS.setdefault(engine, WeakValueDictionary())
+    key = (str(stage.card.path), stage.card.graph(stage.graph).sha256, stage.card.safetensors_sha256, stage.graph)
+    network = loaded.get(key)
+    if network is None:
+        network = loaded[key] = engine.load(stage.card, stage.graph)
+    return network
 
 
 def spans(step: Step) -> dict[Node, tuple[int, int]]:
@@ -142,29 +143,28 @@ def cuts_of(node: Node) -> Source | None:
 
 
 class Memo:
-    """The values of a plan that several frames are made of, least recently used out first; safe between threads.
+    """The values of a plan that several frames are made of, of each part the least recently used out first; safe between threads.
 
     It saves work and nothing else: a value is a function of its part of the plan and its frame alone, whoever computes it. Two
     threads that want the same value at once compute it once.
 
     Args:
         step: end of the plan.
-        frames: values held at most; None for `MEMO_FRAMES`, 0 for no memo.
+        frames: values of each part held beyond its window; None for `MEMO_FRAMES`, 0 for no memo.
         size: bytes held at most; None for `MEMO_BYTES`.
     """
 
     def __init__(self, step: Step, frames: int | None = None, size: int | None = None) -> None:
         self._frames = MEMO_FRAMES if frames is None else frames
         self._size = MEMO_BYTES if size is None else size
-        several = {node for node, (low, high) in spans(step).items() if low < high} if self._frames else set()
-        self._nodes = frozenset(several)
+        self._most = _held(step, self._frames) if self._frames else {}
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[Node, int], Array] = OrderedDict()
+        self._kept: dict[Node, OrderedDict[int, Array]] = {node: OrderedDict() for node in self._most}
         self._bytes = 0
         self._waited: dict[tuple[Node, int], Future[Array]] = {}
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return sum(map(len, self._kept.values()))
 
     @property
     def bytes(self) -> int:
@@ -173,15 +173,16 @@ class Memo:
 
     def holds(self, node: Node) -> bool:
         """Whether more than one frame is made of a value of `node`."""
-        return node in self._nodes
+        return node in self._most
 
     def get(self, key: tuple[Node, int], compute: Callable[[Node, int], Array]) -> Array:
         """The value of a key, computed where nobody has or is about to."""
         while True:
             with self._lock:
-                if key in self._kept:
-                    self._kept.move_to_end(key)
-                    return self._kept[key]
+                values = self._kept[key[0]]
+                if key[1] in values:
+                    values.move_to_end(key[1])
+                    return values[key[1]]
                 other = self._waited.get(key)
                 if other is None:
                     own = self._waited[key] = Future()
@@ -205,10 +206,37 @@ class Memo:
         return array
 
     def _keep(self, key: tuple[Node, int], array: Array) -> None:
-        self._kept[key] = array
+        node, at = key
+        self._kept[node][at] = array
         self._bytes += array.nbytes
-        while len(self._kept) > self._frames or self._bytes > self._size:
-            self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        if len(self._kept[node]) > self._most[node]:
+            self._drop(self._kept[node])
+        while self._bytes > self._size:
+            self._drop(max((item for item in self._kept.items() if item[1]), key=_dispensable)[1])
+
+    def _drop(self, values: OrderedDict[int, Array]) -> None:
+        self._bytes -= values.popitem(last=False)[1].nbytes
+
+
+def _dispensable(item: tuple[Node, OrderedDict[int, Array]]) -> tuple[int, bool]:
+    """How soon values of a part go: the largest first (those of a part are alike), of two as large what only has to be read."""
+    node, values = item
+    return int(next(reversed(values.values())).nbytes), isinstance(node, Source)
+
+
+def _held(step: Step, spare: int) -> dict[Node, int]:
+    """The parts of a plan whose values several frames are made of, and how many values of each are worth holding.
+
+    What one other part alone reads, at its own frame, is made once if that is.
+    """
+    found = spans(step)
+    readers: dict[Node, list[tuple[int, ...]]] = {node: [] for node in found}
+    for node in found:
+        if isinstance(node, Step):
+            for signal, offsets in node.stage.reads.items():
+                readers[node.inputs[signal]].append(offsets)
+    several = (node for node, (low, high) in found.items() if low < high and readers[node] != [(0,)])
+    return {node: found[node][1] - found[node][0] + 1 + spare for node in several}
 
 
 def compute(

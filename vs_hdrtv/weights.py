@@ -119,7 +119,10 @@ def load_network(card: ModelCard) -> nn.Module:
     state = load_state(card)  # first: it says what to install where torch is missing
     from .networks import registry
 
-    network = registry.create(card.network, **card.arguments)
+    try:
+        network = registry.create(card.network, **card.arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"weights: card {card.path.name} has arguments that {card.network} does not take: {error}") from None
     _fill(network, state, f"{card.safetensors.name}")
     return network.eval().requires_grad_(False)
 

@@ -327,10 +327,10 @@ def test_the_networks_of_shots_are_part_of_the_job(tmp_path):
 
     shots = tmp_path / "film.shots"
     shots.write_text("0-3 = preset fast\n")
-    checksum = weights.find("hdcfm").safetensors_sha256
-    for preset, path, expected in (("bt2408", None, []), ("bt2408", shots, [checksum]), (None, None, [checksum])):
+    files = sorted(file.sha256 for file in weights.find("hdcfm").files.values())
+    for preset, path, expected in (("bt2408", None, []), ("bt2408", shots, files), (None, None, files)):
         assert convert._weights(argparse.Namespace(preset=preset, model=None, shots=path)) == expected
-    assert convert._weights(argparse.Namespace(preset="bt2408", model="hdcfm", shots=None)) == [checksum]
+    assert convert._weights(argparse.Namespace(preset="bt2408", model="hdcfm", shots=None)) == files
 
 
 def test_scenes_and_steady_are_handed_on(run, video_file, tmp_path):
@@ -349,7 +349,7 @@ def test_scenes_and_steady_are_handed_on(run, video_file, tmp_path):
     ("options", "message"),
     [
         (("--scenes", "some"), "'some' is not auto, props, none or frame numbers like 0,240,517"),
-        (("--steady", "99"), "feature_map: steady is 99; give 0 to 32"),
+        (("--steady", "99"), "sdr_to_hdr: steady is 99; give 0 to 32"),
         (("--model", "kpn_mfi", "--scenes", "77"), "feature_map: scenes names frame 77; the clip has frames 0 to 5"),
     ],
 )

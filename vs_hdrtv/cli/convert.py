@@ -284,7 +284,8 @@ def _weights(arguments: argparse.Namespace) -> list[str]:
     for shot in shots.read(arguments.shots) if arguments.shots is not None else []:
         names += [str(shot.parameters["preset"])] if "preset" in shot.parameters else []
     models = {arguments.model} | {model for name in names for model in (PRESETS[name].model, PRESETS[name].overexposed)}
-    return sorted(weights.find(model).safetensors_sha256 for model in models if model is not None)
+    cards = [weights.find(model) for model in models if model is not None]
+    return sorted(file.sha256 for card in cards for file in card.files.values())
 
 
 def _engine(arguments: argparse.Namespace) -> engines.Engine:

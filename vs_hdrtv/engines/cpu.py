@@ -42,6 +42,7 @@ class CpuEngine:
         self.device = "cpu"
         self.threads = threads or cores()
         self._core: Any = openvino.Core()
+        self._lock = threading.Lock()  # of all its networks: two at once would want each core twice, and the memory of both
         operators.extend_openvino(self._core)
 
     def load(self, card: ModelCard, graph: str = WHOLE) -> Network:
@@ -52,7 +53,9 @@ class CpuEngine:
             model = self._core.read_model(str(path))
         except RuntimeError as error:
             raise InputError(f"engine 'cpu': OpenVINO cannot read {path}: {str(error).splitlines()[-1]}") from None
-        return at_least_smallest(_Compiled(self._core, model, self.threads, one_of_several=not graph.startswith(WHOLE)), graph)
+        return at_least_smallest(
+            _Compiled(self._core, model, self.threads, self._lock, one_of_several=not graph.startswith(WHOLE)), graph
+        )
 
     def upload(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array itself."""
@@ -66,7 +69,7 @@ class CpuEngine:
 class _Compiled:
     """One network, compiled for the last few frame sizes."""
 
-    def __init__(self, core: Any, model: Any, threads: int, one_of_several: bool) -> None:
+    def __init__(self, core: Any, model: Any, threads: int, lock: threading.Lock, one_of_several: bool) -> None:
         self._core, self._model, self._one_of_several = core, model, one_of_several
         self._options = {
             "INFERENCE_PRECISION_HINT": "f32",
@@ -75,7 +78,7 @@ class _Compiled:
             "ENABLE_CPU_PINNING": False,  # several vspipe on one machine would share the same cores
         }
         self._requests: collections.OrderedDict[tuple[tuple[int, ...], ...], Any] = collections.OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = lock
 
     def __call__(self, *arrays: Floats) -> Floats:
         """(1, C, H, W) each -> (1, C', H, W)."""

@@ -35,6 +35,7 @@ class _OnnxEngine:
         self.device = "cpu" if self._index is None else f"cuda:{self._index}"
         self.threads = threads or cores()
         self._half = precision == "fp16"
+        self._lock = threading.Lock()  # of all its networks, as in the engine `cpu`
         available = onnxruntime.get_available_providers()
         if self.provider not in available:
             raise InputError(
@@ -80,7 +81,7 @@ class _OnnxEngine:
                 f"engine {self.name!r}: ONNX Runtime would run on {session.get_providers()[0]} instead of {self.provider}; "
                 "install the CUDA libraries of this onnxruntime, or use engine='cpu'"
             )
-        names, lock = [each.name for each in session.get_inputs()], threading.Lock()
+        names, lock = [each.name for each in session.get_inputs()], self._lock
 
         def run(*arrays: Floats) -> Floats:
             inputs = {name: np.ascontiguousarray(array, np.float32) for name, array in zip(names, arrays, strict=True)}

@@ -43,7 +43,7 @@ def of_frames(convert: conversion.Method) -> Method:
 
 def split(models: Sequence[str]) -> list[str]:
     """Models as they were typed, commas between or not, each once. A path may have a comma in it; a file that is there is one."""
-    parts = (part for text in models for part in ([text] if Path(text).exists() else text.split(",")))
+    parts = (part for text in models for part in ([text] if _is_file(text) else text.split(",")))
     return list(dict.fromkeys(part for part in parts if part))
 
 
@@ -78,7 +78,12 @@ def collect(baselines: Sequence[str], models: Sequence[str], checkpoint: Path | 
 
 def stages(chain: str) -> list[str]:
     """The models of a chain, one for a single model. A path may have a + in it; a file that is there is one model."""
-    return [chain] if Path(chain).exists() else chain.split(CHAIN)
+    return [chain] if _is_file(chain) else chain.split(CHAIN)
+
+
+def _is_file(text: str) -> bool:
+    """Whether it is one model's file, whatever its name, with or without what is said of it."""
+    return Path(text).exists() or Path(text.rpartition(STEADY)[0] or text).exists()
 
 
 def parse(text: str) -> tuple[str, int]:

@@ -19,6 +19,9 @@ WHOLE = "network"
 STATISTICS, STEADY = "statistics", "steady"
 """The two other graphs of a part, and the signal between them: (1, S, 1, 1)."""
 
+MAX_RADIUS = 16
+"""Frames on each side that a network may look at."""
+
 CHANNELS = {"sdr": 3, "hdr": 3, "features": 64}
 """Of each signal that parts read or write."""
 
@@ -52,9 +55,11 @@ def of(network: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Pa
         arguments: that it is made with; DSLNet's `radius`.
 
     Raises:
-        InputError: `network` is unknown.
+        InputError: `network` is unknown, or `radius` is no number of frames.
     """
-    radius = int((arguments or {}).get("radius", 1))
+    radius = (arguments or {}).get("radius", 1)
+    if type(radius) is not int or not 0 <= radius <= MAX_RADIUS:
+        raise InputError(f"networks: radius of {network} is {radius!r}; it must be a whole number, 0 to {MAX_RADIUS}")
     if network not in _READS:
         raise InputError(f"networks: unknown network {network!r}; choose one of {', '.join(_READS)}")
     window = {"sdr": tuple(range(-radius, radius + 1))}
