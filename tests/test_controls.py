@@ -194,6 +194,6 @@ def test_shots_of_one_network_load_it_once(moving_clip, tmp_path, monkeypatch):
     monkeypatch.setattr(CpuEngine, "load", lambda self, card, graph: loads.append(card.name) or real(self, card, graph))
     path = tmp_path / "film.shots"
     path.write_text("0 = strength 0.5\n1 = strength 0.6\n2 = saturation 0.9\n")
-    sdr_to_hdr(moving_clip(), engine="cpu", threads=1, shots=path)
-    sdr_to_hdr(moving_clip(), engine="cpu", threads=1)
-    assert len(loads) <= 1
+    first = sdr_to_hdr(moving_clip(), engine="cpu", threads=1, shots=path)
+    second = sdr_to_hdr(moving_clip(), engine="cpu", threads=1)
+    assert len(loads) <= 1 and first.num_frames == second.num_frames
