@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import threading
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def test_the_cpu_engine_aligns_as_torch_does(align, path, size, threads):
     from vs_hdrtv.engines.cpu import _Compiled
 
     core = engines.create("cpu", threads=threads)._core
-    network = _Compiled(core, core.read_model(str(path)), threads)
+    network = _Compiled(core, core.read_model(str(path)), threads, threading.Lock(), True)
     window = [torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(seed)) for seed in range(3)]
     found = network(*(each.numpy() for each in window))
     np.testing.assert_allclose(found, align(*window).numpy(), rtol=1e-4, atol=1e-5)
