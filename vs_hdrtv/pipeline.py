@@ -68,8 +68,7 @@ def build(stage: Stage, given: Mapping[str, Node], cuts: Source | None = None) -
     def step(stage: Stage) -> Step:
         if stage not in made:
             inputs = {signal: step(stage.inner[signal]) if signal in stage.inner else given[signal] for signal in stage.reads}
-            reads_several = any(offset for offsets in stage.reads.values() for offset in offsets)
-            made[stage] = Step(stage, inputs, cuts if reads_several else None)
+            made[stage] = Step(stage, inputs, cuts if stage.reads_neighbours else None)
         return made[stage]
 
     return step(stage)

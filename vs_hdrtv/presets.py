@@ -124,8 +124,7 @@ def sdr_to_hdr(
     """
     if hlg and peak != stages.MASTER_PEAK:
         raise InputError(f"sdr_to_hdr: peak is {peak} with hlg=True; HLG has no mastering display, leave peak out")
-    if not 0 <= steady <= stages.MAX_STEADY:
-        raise InputError(f"sdr_to_hdr: steady is {steady}; give 0 to {stages.MAX_STEADY}")
+    stages.check_steady("sdr_to_hdr", steady)  # also where a formula has no use for it
     if ceiling is None and ceiling_areas is not None and shots is None:
         raise InputError("sdr_to_hdr: ceiling_areas without a ceiling; give ceiling in cd/m2, for example 203")
     clip = retag("sdr_to_hdr", clip, matrix, transfer, primaries, range, chroma_location)

@@ -92,10 +92,14 @@ class Stage:
         return tuple(dict.fromkeys([*own, *(signal for stage in self.inner.values() for signal in stage.given)]))
 
     @property
+    def reads_neighbours(self) -> bool:
+        """Whether it reads other frames than the one that is asked for, whatever its inner stages do."""
+        return any(offset for offsets in self.reads.values() for offset in offsets)
+
+    @property
     def is_temporal(self) -> bool:
-        """Whether it reads other frames than the one that is asked for, or an inner stage does."""
-        own = any(offset for offsets in self.reads.values() for offset in offsets)
-        return own or any(stage.is_temporal for stage in self.inner.values())
+        """Whether it or an inner stage reads other frames than the one that is asked for."""
+        return self.reads_neighbours or any(stage.is_temporal for stage in self.inner.values())
 
 
 def feature_map(card: ModelCard, letterbox: Letterbox | None = None, steady: int = 0, name: str = "feature_map") -> Stage:
@@ -181,7 +185,7 @@ def _chain(name: str, card: ModelCard, steady: int, inner: Mapping[str, Stage]) 
 def _part(name: str, card: ModelCard, part: str, steady: int, inner: Mapping[str, Stage]) -> Stage:
     """A part of a network; with `steady`, its statistics are the mean of those of the frames around."""
     what = card.parts[part]
-    _check_number(name, "steady", steady, 0, MAX_STEADY)
+    check_steady(name, steady)
     if not steady:
         return Stage(name=name, reads=what.reads, writes=what.writes, card=card, graph=part, inner=inner)
     if not what.statistics:
@@ -213,6 +217,15 @@ def _part(name: str, card: ModelCard, part: str, steady: int, inner: Mapping[str
         graph=graphs[parts.STEADY],
         inner={**inner, parts.STATISTICS: mean},
     )
+
+
+def check_steady(name: str, steady: int) -> None:
+    """Refuse a window of statistics that is too long.
+
+    Raises:
+        InputError: it is, or is negative.
+    """
+    _check_number(name, "steady", steady, 0, MAX_STEADY)
 
 
 def _mean(*arrays: Array) -> Array:

@@ -11,7 +11,7 @@ leaves open is decided here:
   (BT.1886) and PQ stands a learned 3x3 matrix on light, BT.709 to BT.2020 at the start. With the kernels' start, the identity, an
   untrained network is the BT.2408 mapping.
 - He's initial weights, LeakyReLU after each upsampling, and kernels that are a 25th of the last layer's: with plain ReLU, torch's
-  own weights and all of the last layer, training killed the features before it within 200 steps.
+  own weights and all of the last layer, training killed the features before it.
 
 Frame-global statistics: the interaction's product of values and keys, and the mean of its channel gate. Self-attention's keys are
 positions, no statistics: `steady=` leaves them as they are.
