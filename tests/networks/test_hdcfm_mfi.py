@@ -67,3 +67,13 @@ def test_onnx_runtime_gives_the_same(exported, shaken):
     _, found = exported(network, window)
     with torch.no_grad():
         torch.testing.assert_close(found, network(*window), rtol=1e-4, atol=1e-5)
+
+
+def test_all_three_frames_as_a_scene_of_three_has_them(shaken):
+    network = shaken(HDCFMMFI(**SMALL), 0.1).eval()
+    one, two, three = frames()
+    with torch.no_grad():
+        every = network.all_frames(one, two, three)
+        assert every.shape == (len(one), 3, *one.shape[1:])
+        for index, window in enumerate(((one, one, two), (one, two, three), (two, three, three))):
+            torch.testing.assert_close(every[:, index], network(*window))

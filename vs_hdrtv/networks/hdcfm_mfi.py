@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .hdcfm import HDCFM
@@ -35,3 +36,17 @@ class HDCFMMFI(HDCFM):
         """Three frames (N, 3, H, W) -> (N, 3, H, W)."""
         features = [self.condition.features(each) for each in (previous, current, following)]  # each (N, 128, H/32, W/32)
         return self.mapped(current, *self.condition.conditions(self.interaction(*features), current.shape[2:]))
+
+    def all_frames(self, previous: Tensor, current: Tensor, following: Tensor) -> Tensor:
+        """The HDR frames of all three, each by its window, past whose ends the first and the last frame stand, as at a scene's ends.
+
+        Three of (N, 3, H, W) -> (N, 3, 3, H, W).
+        """
+        frames = previous, current, following
+        found = [self.condition.features(each) for each in frames]  # each (N, 128, H/32, W/32)
+        windows = (found[0], *found[:2]), found, (*found[1:], found[2])
+        hdr = [
+            self.mapped(sdr, *self.condition.conditions(self.interaction(*window), sdr.shape[2:]))
+            for sdr, window in zip(frames, windows, strict=True)
+        ]
+        return torch.stack(hdr, dim=1)  # (N, 3, 3, H, W)

@@ -150,7 +150,7 @@ def _together(network: nn.Module, sdr: Tensor) -> Tensor:
 
 CONVERSIONS: Mapping[str, Callable[[nn.Module, Tensor], Tensor]] = {
     "hdcfm": _alone,
-    "hdcfm_mfi": _middle,
+    "hdcfm_mfi": _together,
     "dslnet": _middle,
     "kpn_mfi": _together,
 }
