@@ -54,6 +54,10 @@ class Motion:
     zoom: float = camera.ZOOM
 
 
+UNCUT = Motion(cut=0.0)
+"""What moves in training clips unless a recipe says otherwise: a network never sees frames of two scenes (`scenes`)."""
+
+
 @dataclass(frozen=True)
 class Clip:
     """A training or test clip, (N, 3, H, W) float32.
@@ -175,21 +179,22 @@ def optical_flow(hdr: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns:
         (2, N - 2, 2, H, W) pixels.
     """
-    import cv2
-
     luma = np.einsum("c,nchw->nhw", LUMA, hdr)  # (N, H, W)
     codes = np.rint(255 * np.clip(luma, 0, 1)).astype(np.uint8)
-    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    return np.stack([[dis_flow(codes[n], codes[n + way]) for n in range(1, len(hdr) - 1)] for way in (-1, 1)])
+
+
+def dis_flow(current: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Backward flow between two pictures (H, W) by DIS, the same on any machine: (2, H, W) pixels."""
+    import cv2
+
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # its stripes are as many as threads, and the flow follows them
     try:
-        found = [
-            [estimator.calc(codes[n], codes[n + way], None) for n in range(1, len(hdr) - 1)]  # type: ignore[call-overload]
-            for way in (-1, 1)
-        ]
+        found = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(current, reference, None)  # type: ignore[call-overload]
     finally:
         cv2.setNumThreads(threads)
-    return np.ascontiguousarray(np.moveaxis(np.asarray(found, dtype=np.float32), -1, 2))  # (2, N - 2, H, W, 2)
+    return np.ascontiguousarray(np.moveaxis(np.asarray(found, dtype=np.float32), -1, 0))  # (H, W, 2) -> (2, H, W)
 
 
 def _expose_clip(
@@ -214,7 +219,7 @@ def _light(
     cut = int(rng.integers(1, frames))
     second = _scene(pictures, frames - cut, size, rng, motion)
     # A programme is graded shot by shot: both sides of a cut lie about equally high.
-    second = second * np.float32(_average(first) / _average(second) * 2 ** rng.normal(0, 0.5))
+    second = second * np.float32(log_average(first) / log_average(second) * 2 ** rng.normal(0, 0.5))
     return np.concatenate([first[:cut], second]), (cut,)
 
 
@@ -223,7 +228,7 @@ def _scene(pictures: list[Picture], frames: int, size: int, rng: np.random.Gener
     light = _moving_view(pictures, frames, size, rng, motion)
     if rng.random() < motion.layers:
         front = _moving_view(pictures, frames, size, rng, motion)
-        front = front * np.float32(_average(light) / _average(front) * 2 ** rng.normal(0, 1.0))
+        front = front * np.float32(log_average(light) / log_average(front) * 2 ** rng.normal(0, 1.0))
         alpha = _layer_masks(frames, size, rng)[..., None]
         light = alpha * front + (1 - alpha) * light
     return light.astype(np.float32)
@@ -293,7 +298,7 @@ def _layer_masks(frames: int, size: int, rng: np.random.Generator) -> NDArray[np
     return np.stack(masks).astype(np.float32)
 
 
-def _average(light: Frames) -> float:
+def log_average(light: Frames) -> float:
     """Log-average of the light that is there."""
     return float(np.exp(np.mean(np.log(np.maximum(light, light.max() * 1e-6)))))
 

@@ -10,16 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .clips import Motion
+from .clips import UNCUT, Motion
 from .pairs import PLAIN, Variety
 
 FOLDER = Path(__file__).parent / "recipes"
 
 CONTENTS = {"l1": "L1 on PQ", "tanh_l1": "L1 of tanh on PQ, summed over the frames"}
 """Losses of the frames of a clip, each for itself, in words; `objectives.CONTENTS` has them."""
-
-UNCUT = Motion(cut=0.0)
-"""What moves in training clips unless a recipe says otherwise: a network never sees frames of two scenes (`scenes`)."""
 
 TABLES: Mapping[str, type[Any]] = {"variety": Variety, "motion": Motion}
 """Fields of a recipe that are tables in its file."""
