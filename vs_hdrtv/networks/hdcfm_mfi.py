@@ -38,7 +38,7 @@ class HDCFMMFI(HDCFM):
         return self.mapped(current, *self.condition.conditions(self.interaction(*features), current.shape[2:]))
 
     def all_frames(self, previous: Tensor, current: Tensor, following: Tensor) -> Tensor:
-        """The HDR frames of all three, each by its window, past whose ends the first and the last frame stand, as at a scene's ends.
+        """The HDR frames of all three, each by its window; past their ends the first and the last stand, as at a scene's ends.
 
         Three of (N, 3, H, W) -> (N, 3, 3, H, W).
         """

@@ -1,4 +1,4 @@
-"""Key frames with far references, as a camera with changing exposure records them: the data of VITM-TC's first stage (section 3.5)."""
+"""Key frames with far references, as a camera with changing exposure records them: data of VITM-TC's ICAM (section 3.5)."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class KeyFrame:
     Attributes:
         sdr: (1 + R, 3, H, W) BT.1886 signal in [0, 1], the key frame first, then references from the nearest in time on.
         linear: (3, H, W) the key frame's light, what a camera that never clips had recorded; 1.0 is where `sdr` clips.
-        flow: (R, 2, H, W) pixels, from the key frame to each reference as `warping.warp` takes it, estimated where nothing clips and
-            light is constant (section 3.3.1 has its truth in the same way).
+        flow: (R, 2, H, W) pixels, from the key frame to each reference as `warping.warp` takes it, estimated where nothing clips
+            and light is constant (section 3.3.1 has its truth in the same way).
     """
 
     sdr: NDArray[np.float32]
@@ -60,7 +60,8 @@ def make_key_frame(
 ) -> KeyFrame:
     """A key frame with `references` references, a function of its arguments alone.
 
-    Of the frames of a clip, `REFERENCE_STRIDE` apart, the most over-exposed is the key frame for half of the clips, any for the others.
+    Of the frames of a clip, `REFERENCE_STRIDE` apart, the most over-exposed is the key frame for half of the clips, any for the
+    others.
 
     Args:
         pictures: of one split, BT.709.
@@ -74,9 +75,8 @@ def make_key_frame(
         InputError: every picture is black.
     """
     # What a second of camera work adds up to: paths wander, so that displacements grow with the root of time.
-    wide = replace(
-        motion, exposure=0.0, cut=0.0, speed=motion.speed * REFERENCE_STRIDE**0.5, zoom=motion.zoom * REFERENCE_STRIDE**0.5
-    )
+    far = REFERENCE_STRIDE**0.5
+    wide = replace(motion, exposure=0.0, cut=0.0, speed=motion.speed * far, zoom=motion.zoom * far)
     for _ in range(DRAWS):
         seed = tuple(int(part) for part in rng.integers(0, 2**31, 2))
         clip = clips.make_exposure_clip(pictures, references + 1, size, seed, wide)
@@ -98,7 +98,7 @@ def make_key_frame(
 
 
 def true_flow(light: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Flow from the first frame to each other, estimated on light of constant exposure brought down by a curve that clips nothing.
+    """Flow from the first frame to each other, estimated on light of one exposure, brought down by a curve that clips nothing.
 
     Args:
         light: (1 + R, 3, H, W) scene light, arbitrary scale.
