@@ -22,6 +22,7 @@ PAPERS = {
     "dslnet": "K. Xu et al., SDRTV-to-HDRTV Conversion via Spatial-Temporal Feature Fusion (DSLNet), 2022",
     "kpn_mfi": _KPN_MFI,
     "hdcfm_mfi": f"{_HDCFM}; with the interaction of {_KPN_MFI}",
+    "flow": "of this project, in the line of D. Sun et al., PWC-Net, CVPR 2018; the flow that VITM-TC's stages start from",
 }
 """Network -> its paper."""
 

@@ -6,7 +6,9 @@ several graphs, `X.GRAPH.onnx` (for every other engine). Finding and verifying a
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import logging
 import os
 import tempfile
 import tomllib
@@ -21,6 +23,8 @@ from .networks import parts
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+logger = logging.getLogger(__name__)
 
 PACKED = Path(__file__).parent / "_weights"
 """Where a wheel has the weights."""
@@ -61,6 +65,19 @@ def find(model: str | os.PathLike[str]) -> ModelCard:
     if not card.is_file():
         raise InputError(f"weights: {path.name} has no card {card.name} beside it; make one with vs-hdrtv weights import")
     return modelcard.read(card)
+
+
+def find_model(model: str | os.PathLike[str]) -> ModelCard:
+    """`find` for those who are about to run it: a model whose training is not finished says so once."""
+    card = find(model)
+    if card.preview:
+        _say_preview(card.name)
+    return card
+
+
+@functools.cache
+def _say_preview(name: str) -> None:
+    logger.warning("model %s is a preview: its training is not finished (see its card)", name)
 
 
 def verify(card: ModelCard, name: str | None = None) -> None:
@@ -206,7 +223,7 @@ def write(
                 "paper": modelcard.PAPERS[model],
                 "parameters": sum(parameter.numel() for parameter in network.parameters()),
                 "reads": reads[0] if len(reads) == 1 else reads,
-                "writes": "hdr",
+                "writes": list(chain.values())[-1].writes,
                 "licence": licence,
                 "preview": preview,
                 "files": sums,

@@ -22,7 +22,7 @@ STATISTICS, STEADY = "statistics", "steady"
 MAX_RADIUS = 16
 """Frames on each side that a network may look at."""
 
-CHANNELS = {"sdr": 3, "hdr": 3, "features": 64}
+CHANNELS = {"sdr": 3, "hdr": 3, "features": 64, "reference": 3, "flow": 2}
 """Of each signal that parts read or write."""
 
 
@@ -70,6 +70,8 @@ def of(network: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Pa
             "enhance": Part({"features": (0,)}, "hdr"),
         }
     reads = _READS[network]
+    if network == "flow":
+        return {WHOLE: Part(reads, "flow")}
     return {WHOLE: Part(reads, "hdr", tuple(reads))}
 
 
@@ -80,6 +82,7 @@ _READS: dict[str, Mapping[str, tuple[int, ...]]] = {
     "dslnet": _THREE,
     "kpn_mfi": _THREE,
     "hdcfm_mfi": _THREE,
+    "flow": {"sdr": (0,), "reference": (0,)},
 }
 """Network -> what it reads as a whole."""
 
