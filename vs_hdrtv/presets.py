@@ -1,59 +1,22 @@
-"""The main job as one filter: presets, a colourist's controls and per-shot overrides, chained from the filters of each stage."""
+"""The main job as one filter: the chain of `conversion`, with per-shot overrides."""
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import vapoursynth as vs
 
 from . import engines, graph, shots, stages
 from .arguments import Bars, Tag, one_line_errors, read_areas, read_letterbox, retag
-from .color.transfer import PQ_PEAK, REFERENCE_WHITE
+from .color.transfer import REFERENCE_WHITE
+from .conversion import PRESETS, Look, Preset, chain
 from .errors import InputError
-from .filters import blend, grade, to_hdr10, to_hlg
-from .filters.models import find_model
-from .letterbox import Letterbox
 from .scenes import Scenes
 
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Preset:
-    """What `sdr_to_hdr` chains: a network, then one for over-exposure, or a formula; the cd/m2 that SDR white becomes at most."""
-
-    model: str | None = None
-    overexposed: str | None = None
-    method: str | None = None
-    peak: float = stages.MASTER_PEAK
-
-
-PRESETS: dict[str, Preset] = {
-    "fast": Preset(model="hdcfm"),
-    "kernels": Preset(model="kpn_mfi"),
-    "bt2446a": Preset(method="bt2446a"),
-    "bt2446c": Preset(method="bt2446c", peak=333.0),  # 332.6: BT.2446-1, table 7
-    "bt2408": Preset(method="bt2408", peak=REFERENCE_WHITE),
-}
-"""`fast` is HDCFM, `kernels` KPN-MFI; the others are the analytic baselines."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Look:
-    """What a shot may have of its own (`shots.PARAMETERS`)."""
-
-    preset: str
-    model: str | os.PathLike[str] | None
-    strength: float
-    reference_white: float
-    highlight_gain: float
-    saturation: float
-    ceiling: float | None
-    letterbox: Letterbox | None
+engines.preload()  # before VapourSynth's plug-ins
 
 
 @one_line_errors
@@ -128,7 +91,7 @@ def sdr_to_hdr(
     if ceiling is None and ceiling_areas is not None and shots is None:
         raise InputError("sdr_to_hdr: ceiling_areas without a ceiling; give ceiling in cd/m2, for example 203")
     clip = retag("sdr_to_hdr", clip, matrix, transfer, primaries, range, chroma_location)
-    look = _Look(
+    look = Look(
         preset=preset,
         model=model,
         strength=strength,
@@ -142,44 +105,21 @@ def sdr_to_hdr(
 
     device_engine = engines.create(engine, device=device, precision=precision, threads=threads)
 
-    def convert(look: _Look) -> vs.VideoNode:
-        if look.preset not in PRESETS:
-            known = ", ".join(PRESETS)
-            raise InputError(f"sdr_to_hdr: unknown preset {look.preset!r}; choose one of {known}, or give a network as model=")
-        chosen = PRESETS[look.preset]
-        network = chosen.model if look.model is None else look.model
-        if look.strength == 0:
-            chosen, network = PRESETS["bt2408"], None
-        if network is not None:
-            mapping = stages.feature_map(find_model(network), look.letterbox, steady)
-        else:
-            mapping = stages.inverse_tone_map(chosen.method or "")
-            if steady:
-                logger.warning("sdr_to_hdr: steady=%d changes nothing here: a formula measures no frame", steady)
-        hdr = graph.apply(mapping, {"sdr": clip}, engine=device_engine, force=force, scenes=scenes)
-        if chosen.overexposed is not None:
-            stage = stages.generate_overexposed(find_model(chosen.overexposed), look.letterbox, steady)
-            hdr = graph.apply(stage, {"hdr": hdr, "sdr": clip}, engine=device_engine, force=force, scenes=scenes)
-        if look.strength not in (0, 1):
-            hdr = blend(hdr, clip, look.strength, force=force)
-        grading = (look.reference_white, look.highlight_gain, look.saturation)
-        if grading != (REFERENCE_WHITE, 1, 1):
-            hdr = grade(hdr, *grading)
-        brightest = stages.MASTER_PEAK if network is not None else max(chosen.peak, REFERENCE_WHITE)
-        source_peak = min(max(stages.graded_peak(look.reference_white, look.highlight_gain, brightest), 100.0), PQ_PEAK)
-        if look.ceiling is not None:
-            stage = stages.limit(look.ceiling, rectangles, source_peak, masked=False)
-            hdr = graph.apply(stage, {"hdr": hdr})
-        if hlg:
-            return to_hlg(hdr, source_peak=source_peak, format=format)
-        return to_hdr10(hdr, peak, source_peak=source_peak, format=format)
+    def convert(look: Look) -> vs.VideoNode:
+        chained, source_peak = chain(look, steady, rectangles)
+        packed = stages.to_hlg(source_peak, format) if hlg else stages.to_hdr10(peak, source_peak, format)
+        clips = {"sdr": clip}
+        for stage in (*chained, packed):
+            given = {signal: clips[signal] for signal in stage.given}
+            clips["hdr"] = graph.apply(stage, given, engine=device_engine, force=force, scenes=scenes)
+        return clips["hdr"]
 
     return convert(look) if shots is None else _by_shot(clip.num_frames, Path(shots), look, convert)
 
 
-def _by_shot(frames: int, path: Path, look: _Look, convert: Callable[[_Look], vs.VideoNode]) -> vs.VideoNode:
+def _by_shot(frames: int, path: Path, look: Look, convert: Callable[[Look], vs.VideoNode]) -> vs.VideoNode:
     """One whole clip for every different look, spliced: a frame's neighbours are those of the source in all of them."""
-    whole: dict[_Look, vs.VideoNode] = {}
+    whole: dict[Look, vs.VideoNode] = {}
     parts = []
     for first, end, shot in shots.ranges(shots.read(path), frames):
         changes = dict(shot.parameters) if shot is not None else {}
