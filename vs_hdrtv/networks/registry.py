@@ -9,6 +9,7 @@ from torch import nn
 
 from ..errors import InputError
 from .dslnet import DSLNet
+from .flow import Flow
 from .hdcfm import HDCFM
 from .hdcfm_mfi import HDCFMMFI
 from .kpn_mfi import KPNMFI
@@ -20,6 +21,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "dslnet": DSLNet,
     "kpn_mfi": KPNMFI,
     "hdcfm_mfi": HDCFMMFI,
+    "flow": Flow,
 }
 
 

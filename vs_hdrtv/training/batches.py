@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -14,14 +14,21 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from ..color.arrays import namespace
 from ..color.overexposure import overexposure_mask
 from ..errors import InputError
-from . import clips, material, pairs, stopping, validation
+from . import clips, displacement, material, pairs, stopping, validation
 from .recipes import Recipe
 
 Batch = tuple[Tensor, ...]
 """`sdr` and `hdr`, (batch, 3, size, size) float32, of clips (batch, frames, 3, size, size). Where the recipe has a loss for
-it, then `clips.optical_flow`, (batch, 2, frames - 2, 2, size, size)."""
+it, then `clips.optical_flow`, (batch, 2, frames - 2, 2, size, size). Of recipes for flow `sdr`, `reference` and `flow`."""
 
-Sample = pairs.Pair | clips.Clip
+Sample = pairs.Pair | clips.Clip | displacement.FlowPair
+
+SIDES: Mapping[type, tuple[str, ...]] = {
+    pairs.Pair: ("sdr", "hdr"),
+    clips.Clip: ("sdr", "hdr"),
+    displacement.FlowPair: ("sdr", "reference", "flow"),
+}
+"""What of a sample a batch has."""
 
 AHEAD = 8
 """Batches that are made before they are asked for: few, since they lie in shared memory, of which a container may have 64 MB."""
@@ -61,10 +68,10 @@ def on_device(sources: material.Sources, recipe: Recipe, start: int, device: tor
     The random choices are those of `from_workers`; sums are rounded otherwise. H.264 and HEVC stay on the host.
 
     Raises:
-        InputError: the recipe is for clips.
+        InputError: the recipe is for clips, or for flow.
     """
-    if recipe.frames:
-        raise InputError("train: clips are made by worker processes alone; leave out --pairs device")
+    if recipe.frames or recipe.displacement.far:
+        raise InputError("train: clips and flow are made by worker processes alone; leave out --pairs device")
     loaded = sources.load()
     return (_stacked(make_batch(loaded, recipe, step, device), recipe) for step in itertools.count(start))
 
@@ -72,14 +79,17 @@ def on_device(sources: material.Sources, recipe: Recipe, start: int, device: tor
 def of_validation(sources: material.Sources, recipe: Recipe) -> validation.Batches:
     """Fixed pairs of the recipe's own kind, in batches of its last phase; of validation scenes if `sources` are.
 
-    Of clips `sdr` has all frames, `hdr` the one in the middle.
+    Of clips `sdr` has all frames, `hdr` the one in the middle. For flow `sdr` has the frame and its reference, and `hdr` is the flow.
     """
     loaded, phase = sources.load(), recipe.phases[-1]
     numbers = itertools.batched(range(-(-validation.PAIRS // phase.batch) * phase.batch), phase.batch)
     found = []
     for batch in numbers:
         generators = (np.random.default_rng((recipe.seed, validation.SEED, n)) for n in batch)
-        sdr, hdr, *_ = _stacked([_draw(loaded, phase.size, rng, recipe) for rng in generators], recipe)
+        sdr, hdr, *flow = _stacked([_draw(loaded, phase.size, rng, recipe) for rng in generators], recipe)
+        if recipe.displacement.far:
+            found.append((torch.stack([sdr, hdr], dim=1), flow[0]))  # (N, 2, 3, H, W), (N, 2, H, W)
+            continue
         found.append((sdr, hdr[:, recipe.frames // 2] if recipe.frames else hdr))
     return found
 
@@ -111,7 +121,9 @@ class Stream(IterableDataset[Batch]):
 
 def _stacked(batch: list[Sample], recipe: Recipe) -> Batch:
     xp = namespace(batch[0].sdr)
-    found = [xp.stack([getattr(sample, side) for sample in batch]) for side in ("sdr", "hdr")]  # (N, 3, H, W) or (N, T, 3, H, W)
+    found = [
+        xp.stack([getattr(sample, side) for sample in batch]) for side in SIDES[type(batch[0])]
+    ]  # (N, 3, H, W) or (N, T, 3, H, W)
     if recipe.consistency:
         found.append(np.stack([clips.optical_flow(sample.hdr) for sample in batch]))  # (N, 2, T - 2, 2, H, W)
     return tuple(torch.as_tensor(each) for each in found)
@@ -120,6 +132,8 @@ def _stacked(batch: list[Sample], recipe: Recipe) -> Batch:
 def _draw(
     loaded: material.Material, size: int, rng: np.random.Generator, recipe: Recipe, device: torch.device | None = None
 ) -> Sample:
+    if recipe.displacement.far:
+        return loaded.draw_flow_pair(size, rng, recipe.displacement)
     if recipe.frames:
         return loaded.draw_clip(size, rng, recipe.frames, recipe.motion, recipe.look, recipe.bars, recipe.variety)
     draw = partial(loaded.draw, size, rng, recipe.look, recipe.bars, recipe.variety, device)

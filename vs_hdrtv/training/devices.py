@@ -74,6 +74,11 @@ class Mixed(nn.Module):
         """`all_frames` of a network that has it (`objectives.CONVERSIONS`), likewise."""
         return self._mixed(self.network.all_frames, *signals)  # type: ignore[arg-type]
 
+    def all_levels(self, *signals: Tensor) -> list[Tensor]:
+        """`all_levels` of a network that estimates optical flow, which is float32 anyway."""
+        with torch.autocast(self._device.type, self._precision):
+            return self.network.all_levels(*signals)  # type: ignore[operator, no-any-return]
+
     def _mixed(self, function: Callable[..., Tensor], *signals: Tensor) -> Tensor:
         with torch.autocast(self._device.type, self._precision):
             result = function(*signals)

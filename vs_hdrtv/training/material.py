@@ -12,7 +12,7 @@ import torch
 
 from ..color.arrays import Array
 from ..errors import InputError
-from . import camera, clips, dataset, graphics, pairs, scenes
+from . import camera, clips, dataset, displacement, graphics, pairs, scenes
 from .pairs import Pair, Variety
 from .scenes import Picture, Scene
 
@@ -106,6 +106,16 @@ class Material:
             pair = pairs.with_bars(Pair(clip.sdr, clip.hdr, clip.operator), rng)
             clip = dataclasses.replace(clip, sdr=pair.sdr.astype(np.float32), hdr=pair.hdr.astype(np.float32))
         return clip
+
+    def draw_flow_pair(self, size: int, rng: np.random.Generator, apart: displacement.Displacement) -> displacement.FlowPair:
+        """Two frames of `size` x `size` pixels and the flow between them; arguments as for `displacement.make_flow_pair`.
+
+        Raises:
+            InputError: there are no stills.
+        """
+        if not self.stills:
+            raise InputError("training: flow is learnt on HDR pictures, and there are none; give a folder that has hdr_stills/")
+        return displacement.make_flow_pair(self.stills, size, rng, apart)
 
     def _pictures(self, rng: np.random.Generator, variety: Variety) -> tuple[list[Picture], str]:
         """Pictures to choose from, and their primaries."""

@@ -14,6 +14,7 @@ from .. import weights
 from ..color.overexposure import overexposure_mask
 from ..errors import InputError
 from ..networks.discriminator import PatchDiscriminator
+from ..networks.flow import padded
 from . import losses, temporal_losses
 from . import perceptual as perceptual_loss
 from .recipes import Recipe
@@ -77,6 +78,8 @@ def create(recipe: Recipe, first_stage: str | None = None, perceptual: str | Non
         if first_stage or perceptual or recipe.perceptual or recipe.adversarial:
             found = "a first stage, a perceptual and an adversarial loss are for networks of the second stage"
             raise InputError(f"train: {found}; leave them out, or name the first stage in the recipe")
+        if recipe.displacement.far:
+            return OpticalFlow(recipe)
         return ClipMapping(recipe) if recipe.frames else FeatureMapping(recipe)
     card = weights.find(first_stage or recipe.first_stage)
     if card.reads != ("sdr",) or card.writes != "hdr":
@@ -191,6 +194,41 @@ class ClipMapping(FeatureMapping):
         if self._ictcp:
             total = total + self._ictcp * losses.ictcp_difference(result.flatten(0, 1), hdr.flatten(0, 1))
         return total, {name: value.detach() for name, value in terms.items()}
+
+
+LEVEL_WEIGHT = 0.7
+"""Of a level's error, of that of the next finer one."""
+
+
+class OpticalFlow(FeatureMapping):
+    """The flow between two frames: the end-point error at every size of the network's pyramid.
+
+    The error itself, and not its square: what lies behind something or outside the reference is guessed at, and errs by far.
+
+    Raises:
+        InputError: the recipe's model estimates no flow.
+    """
+
+    terms: tuple[str, ...] = ("end_point", "finest")
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe)
+        if recipe.model != "flow":
+            raise InputError(f"train: {recipe.model!r} estimates no flow; leave out displacement, or train model 'flow'")
+
+    def apply(self, network: nn.Module, sdr: Tensor) -> Tensor:
+        """(N, 2, 3, H, W), frames and their references, to flow (N, 2, H, W)."""
+        return network(*sdr.unbind(1))  # type: ignore[no-any-return]
+
+    def loss(self, network: nn.Module, *batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """See `Objective.loss`."""
+        sdr, reference, flow = batch
+        truth, total = padded(flow), flow.new_zeros(())
+        for estimate in network.all_levels(sdr, reference):  # type: ignore[operator]
+            mean = functional.avg_pool2d(truth, truth.shape[-1] // estimate.shape[-1])
+            finest = temporal_losses.end_point_error(estimate, mean)
+            total = LEVEL_WEIGHT * total + finest
+        return total, {"end_point": total.detach(), "finest": finest.detach()}
 
 
 def _inner(clip: Tensor, frames: int) -> Tensor:

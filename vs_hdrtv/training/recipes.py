@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import InputError
 from .clips import UNCUT, Motion
+from .displacement import Displacement
 from .pairs import PLAIN, Variety
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -18,7 +19,10 @@ FOLDER = Path(__file__).parent / "recipes"
 CONTENTS = {"l1": "L1 on PQ", "tanh_l1": "L1 of tanh on PQ, summed over the frames"}
 """Losses of the frames of a clip, each for itself, in words; `objectives.CONTENTS` has them."""
 
-TABLES: Mapping[str, type[Any]] = {"variety": Variety, "motion": Motion}
+NEAR = Displacement()
+"""No pairs of frames with their flow."""
+
+TABLES: Mapping[str, type[Any]] = {"variety": Variety, "motion": Motion, "displacement": Displacement}
 """Fields of a recipe that are tables in its file."""
 
 
@@ -59,6 +63,7 @@ class Recipe:
         motion: what moves in the clips; a table `[motion]`.
         content: key of `CONTENTS`, the loss of clips.
         consistency: weight of the inter-frame brightness consistency loss (KPN-MFI, equation 9) beside it.
+        displacement: of two frames whose optical flow is learnt; a table `[displacement]`.
     """
 
     model: str
@@ -84,13 +89,16 @@ class Recipe:
     motion: Motion = UNCUT
     content: str = "l1"
     consistency: float = 0.0
+    displacement: Displacement = NEAR
 
     def __post_init__(self) -> None:
-        """Check what is said of clips.
+        """Check what is said of clips and of flow.
 
         Raises:
-            InputError: a recipe for pictures asks for what only clips have, or the other way round.
+            InputError: a recipe for pictures asks for what only clips have, or the other way round; or one for flow for either.
         """
+        if self.displacement.far and (self.frames or self.first_stage or self.bars or self.variety != PLAIN):
+            raise InputError("recipe: displacement is for flow; leave it out, or frames, first_stage, bars and variety")
         if not self.frames:
             if (self.motion, self.content, self.consistency) != (UNCUT, "l1", 0.0):
                 raise InputError("recipe: motion, content and consistency are for clips; give frames, or leave them out")
@@ -115,6 +123,8 @@ class Recipe:
         Args:
             setup: of the run (`objectives.Objective.setup`): without a feature network the perceptual loss had no weight.
         """
+        if self.displacement.far:
+            return "end-point error at every size of the pyramid, over all pixels"
         parts = ["L1 on PQ over the pixels of the mask" if self.first_stage else CONTENTS[self.content]]
         perceptual = 0.0 if setup.get("perceptual", "none").startswith("none") else self.perceptual
         if self.ictcp:
@@ -129,7 +139,7 @@ class Recipe:
 
     def views(self) -> str:
         """What the steps of its phases see, in words."""
-        kind = f"clips of {self.frames} frames" if self.frames else "views"
+        kind = f"clips of {self.frames} frames" if self.frames else "pairs of frames" if self.displacement.far else "views"
         return "; ".join(f"{phase.steps} of {phase.batch} {kind} of {phase.size} px" for phase in self.phases)
 
     def phase(self, step: int) -> Phase:
@@ -163,4 +173,5 @@ def load(name: str) -> Recipe:
         raise InputError(f"train: {path} must have the fields {known}; it differs in {', '.join(sorted(differs))}")
     values["phases"] = tuple(Phase(**phase) for phase in values["phases"])
     motion = dataclasses.replace(UNCUT, **tables["motion"])
-    return Recipe(**values, variety=Variety(**tables["variety"]), motion=motion)
+    displacement = Displacement(**tables["displacement"])
+    return Recipe(**values, variety=Variety(**tables["variety"]), motion=motion, displacement=displacement)

@@ -110,3 +110,15 @@ def flow_l1(result: Tensor, target: Tensor, visible: Tensor | None = None) -> Te
     if visible is None:
         return difference.mean()
     return (difference * visible).sum() / (result.shape[-3] * visible.sum()).clamp(min=1)
+
+
+def end_point_error(result: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
+    """Mean length of `f - f_gt` in pixels.
+
+    Args:
+        result: (..., 2, H, W) flow.
+        target: the same.
+        where: (..., 1, H, W), 0 where it does not count; None counts all pixels.
+    """
+    length = ((result - target).square().sum(-3, keepdim=True) + 1e-6).sqrt()  # (..., 1, H, W)
+    return length.mean() if where is None else (length * where).sum() / where.sum().clamp(min=1)
