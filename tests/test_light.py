@@ -9,7 +9,8 @@ from vs_hdrtv.color.transfer import pq_inverse_eotf
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.hdr10 import ContentLight
 from vs_hdrtv.letterbox import Letterbox
-from vs_hdrtv.light import AVERAGE_MAX_RGB, MAX_RGB, programme_level
+from vs_hdrtv.light import AVERAGE_MAX_RGB, MAX_RGB, packed_level, programme_level
+from vs_hdrtv.stages import PACKINGS
 
 
 def patch(red, green, blue, width=32, height=32, **props):
@@ -77,3 +78,13 @@ def test_a_clip_that_changes_midway(moving_clip, other):
     changing = vs.core.std.Splice([clip, vs.core.std.BlankClip(clip, **other)], mismatch=True)
     with pytest.raises(vs.Error, match="light_level: clip has variable format or size"):
         light_level(changing)
+
+
+@pytest.mark.parametrize("packing", ["yuv420p10", "yuv444p12"])
+def test_the_light_of_packed_planes_is_that_of_the_packed_clip(moving_clip, packing):
+    clip = light_level(sdr_to_hdr(moving_clip(width=50, height=38, length=2), preset="bt2446a", format=packing))
+    for n in range(2):
+        with clip.get_frame(n) as frame:
+            planes = tuple(np.asarray(frame[plane]).astype(np.float32)[None, None] for plane in range(3))
+            expected = frame.props[MAX_RGB], frame.props[AVERAGE_MAX_RGB]
+        assert packed_level(planes, PACKINGS[packing]) == pytest.approx(expected, rel=2e-4)

@@ -368,3 +368,13 @@ def test_vspipe_from_any_frame_to_any_gives_the_bytes_of_the_whole(tmp_path, byt
     parts = (("-s", "0", "-e", "2"), ("-s", "3", "-e", "7", "-r", "5"))
     piped = [subprocess.run([vspipe, *part, script, "-"], check=True, capture_output=True).stdout for part in parts]
     assert b"".join(piped) == whole
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (201, 133), (24, 17)])
+def test_a_signature_of_an_array_is_that_of_a_clip(moving_clip, width, height):
+    clip = moving_clip(vs.GRAY8, width, height, 2)
+    small = scenes.signatures_of(clip)
+    for n in range(2):
+        expected = np.asarray(small.get_frame(n)[0]).astype(int)
+        found = scenes.signature(np.asarray(clip.get_frame(n)[0])).astype(int)
+        assert np.abs(found - expected).max() <= 1

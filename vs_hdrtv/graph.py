@@ -20,7 +20,6 @@ from .color.arrays import Array, namespace
 from .color.planes import SUBSAMPLED
 from .engines import Engine
 from .errors import InputError
-from .hdr10 import SIGNALLING, MasteringDisplay
 from .light import AVERAGE_MAX_RGB, MAX_RGB
 from .networks import parts
 from .pipeline import CUTS, Calls, Memo, Source, Step, build, compute, cuts_of, load, windows
@@ -276,12 +275,7 @@ def _write(out: vs.VideoFrame, result: Array, engine: Engine) -> None:
 def _properties(stage: Stage) -> dict[str, Any]:
     """Colour properties of a stage's result."""
     if stage.writes == "packed":
-        packed: dict[str, Any] = dict(SIGNALLING[stage.transfer or "pq"].frame_properties())
-        if not SUBSAMPLED[stage.packing.sampling]:
-            del packed["_ChromaLocation"]  # 4:4:4 has a chroma sample at each luma sample
-        if stage.peak is not None:
-            packed |= MasteringDisplay(max_luminance=stage.peak).frame_properties()
-        return packed
+        return stage.packed_properties()
     if stage.writes == "hdr":
         return {
             "_Matrix": vs.MATRIX_RGB,

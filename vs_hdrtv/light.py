@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from .color.arrays import Array, namespace, on_host
+from .color.planes import unpack
+from .color.transfer import pq_eotf
 from .errors import InputError
 from .hdr10 import ContentLight
 
@@ -12,6 +17,7 @@ if TYPE_CHECKING:
     import vapoursynth as vs
 
     from .letterbox import Letterbox
+    from .stages import Packing
 
 MAX_RGB, AVERAGE_MAX_RGB = "_HdrtvMaxRGB", "_HdrtvAverageMaxRGB"
 """Frame properties, cd/m2: the brightest max(R, G, B) of a frame's pixels, and their average."""
@@ -57,6 +63,13 @@ def light_level(clip: vs.VideoNode, letterbox: Letterbox | None = None) -> vs.Vi
         return out
 
     return clip.std.ModifyFrame([clip, whole, active], write)
+
+
+def packed_level(planes: tuple[Array, Array, Array], packing: Packing) -> tuple[float, float]:
+    """The same two numbers of one frame, of the integer planes of a PQ result of `stages.to_hdr10`, in cd/m2."""
+    rgb = unpack(planes, sampling=packing.sampling, depth=packing.depth)
+    largest = on_host(pq_eotf(namespace(rgb).max(rgb, axis=1)))  # (1, H, W)
+    return float(largest.max()), float(largest.mean(dtype=np.float64))
 
 
 def programme_level(frames: Iterable[Mapping[str, Any]]) -> ContentLight:

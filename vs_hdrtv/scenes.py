@@ -17,6 +17,7 @@ grading change values and leave the order. It needs no plug-in, so that all mach
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -235,6 +236,30 @@ def _found(clip: vs.VideoNode, blank: vs.VideoNode) -> vs.VideoNode:
 
     # As in `graph`: ModifyFrame alone runs one callback at a time.
     return blank.std.FrameEval(lambda n: blank.std.ModifyFrame(inputs, run), clip_src=inputs)
+
+
+def signature(luma: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """(HEIGHT, WIDTH) of one frame, for fronts without a frame server.
+
+    Args:
+        luma: (H, W) in codes of 8 bits.
+    """
+    small = _triangle(luma.shape[0], HEIGHT) @ luma.astype(np.float32) @ _triangle(luma.shape[1], WIDTH).T
+    return np.asarray(np.clip(np.round(small), 0, 255).astype(np.uint8))
+
+
+@functools.lru_cache(maxsize=8)
+def _triangle(size: int, target: int) -> NDArray[np.float32]:
+    """(target, size) weights of bilinear scaling that looks at all samples, mirrored at the edges, as zimg does it."""
+    step = max(size / target, 1.0)
+    weights = np.zeros((target, size))
+    for row in range(target):
+        middle = (row + 0.5) * size / target - 0.5
+        for place in range(int(np.floor(middle - step)), int(np.ceil(middle + step)) + 1):
+            mirrored = place if 0 <= place < size else -place - 1 if place < 0 else 2 * size - place - 1
+            weights[row, min(max(mirrored, 0), size - 1)] += max(0.0, 1 - abs(place - middle) / step)
+    scaled: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return scaled
 
 
 def signatures_of(clip: vs.VideoNode) -> vs.VideoNode:

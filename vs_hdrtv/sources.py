@@ -11,7 +11,7 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from .color.arrays import Array
+from .color.arrays import Array, tame
 from .color.planes import ChromaLocation, ycbcr_to_rgb
 from .engines import Engine
 from .errors import InputError
@@ -23,9 +23,6 @@ HDR_TRANSFERS = {int(vs.TRANSFER_ST2084): "PQ", int(vs.TRANSFER_ARIB_B67): "HLG"
 
 SD_LINES, NTSC_LINES = 576, 486
 """Untagged video of up to 576 lines is BT.601; of up to 486 lines (and 480, its usual crop) its 525-line variant."""
-
-WILD = 100.0
-"""Of a signal whose white is 1: 100 is 63000 times its light by BT.1886, which no camera and no grade reaches."""
 
 FEATURE_CHANNELS = "_HdrtvChannels"
 """Frame property of a clip of features: how many there are, one below the other in its only plane."""
@@ -257,14 +254,8 @@ def _mask(name: str, clip: vs.VideoNode) -> vs.VideoNode:
 
 
 def read_planes(frame: vs.VideoFrame) -> NDArray[np.float32]:
-    """(1, C, H, W) copy of a float frame; NaN becomes 0 and infinities the ends of [0, 1], lest one pixel spoil a mean.
-
-    What is finite is held within `WILD`, lest a power of it overflow.
-    """
-    array = np.stack([np.asarray(frame[plane]) for plane in range(frame.format.num_planes)])[None]
-    if not -WILD <= array.min() <= array.max() <= WILD:  # false with NaN too
-        array = np.nan_to_num(array, nan=0.0, posinf=1.0, neginf=0.0).clip(-WILD, WILD)
-    return array
+    """(1, C, H, W) copy of a float frame; see `color.arrays.tame`."""
+    return tame(np.stack([np.asarray(frame[plane]) for plane in range(frame.format.num_planes)])[None])
 
 
 def _layout(video_format: vs.VideoFormat, props: Mapping[str, Any]) -> PlaneLayout | None:

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from .color import grading
 from .color.arrays import Array, namespace
 from .color.overexposure import THRESHOLD, overexposure_mask
-from .color.planes import rgb_to_ycbcr
+from .color.planes import SUBSAMPLED, rgb_to_ycbcr
 from .color.tone_curves import INVERSE_TONE_MAPS, bt2408
 from .color.transfer import REFERENCE_WHITE, hlg_inverse_ootf, hlg_oetf, pq_eotf, pq_inverse_eotf
 from .errors import InputError
+from .hdr10 import SIGNALLING, MasteringDisplay
 from .letterbox import Letterbox
 from .modelcard import ModelCard
 from .networks import parts
@@ -100,6 +102,15 @@ class Stage:
     def is_temporal(self) -> bool:
         """Whether it or an inner stage reads other frames than the one that is asked for."""
         return self.reads_neighbours or any(stage.is_temporal for stage in self.inner.values())
+
+    def packed_properties(self) -> dict[str, Any]:
+        """Frame properties of a `packed` result: colour, and of PQ the mastering display."""
+        packed: dict[str, Any] = dict(SIGNALLING[self.transfer or "pq"].frame_properties())
+        if not SUBSAMPLED[self.packing.sampling]:
+            del packed["_ChromaLocation"]  # 4:4:4 has a chroma sample at each luma sample
+        if self.peak is not None:
+            packed |= MasteringDisplay(max_luminance=self.peak).frame_properties()
+        return packed
 
 
 def feature_map(card: ModelCard, letterbox: Letterbox | None = None, steady: int = 0, name: str = "feature_map") -> Stage:

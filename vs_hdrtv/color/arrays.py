@@ -26,6 +26,20 @@ def namespace(array: Array) -> ModuleType:
     return found
 
 
+WILD = 100.0
+"""Of a signal whose white is 1: 100 is 63000 times its light by BT.1886, which no camera and no grade reaches."""
+
+
+def tame(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Samples from outside: NaN becomes 0 and infinities the ends of [0, 1], lest one pixel spoil a mean.
+
+    What is finite is held within `WILD`, lest a power of it overflow.
+    """
+    if not -WILD <= array.min() <= array.max() <= WILD:  # false with NaN too
+        array = np.nan_to_num(array, nan=0.0, posinf=1.0, neginf=0.0).clip(-WILD, WILD)
+    return array
+
+
 def constant(values: Any, like: Array) -> Array:
     """`values` as an array of `like`'s kind, type and device."""
     return namespace(like).asarray(np.asarray(values), dtype=like.dtype, device=getattr(like, "device", None))

@@ -88,6 +88,27 @@ def rgb_to_ycbcr(
     return y, c[:, :1], c[:, 1:]
 
 
+def unpack(planes: tuple[Array, Array, Array], *, sampling: str = "420", matrix: str = "bt2020", depth: int = 10) -> Array:
+    """R'G'B' of what `rgb_to_ycbcr` packed, chroma brought to full size linearly, which does not overshoot by itself.
+
+    Args:
+        planes: as `rgb_to_ycbcr` gives them.
+        sampling: of the planes; key of `SUBSAMPLED`.
+        matrix: key of `gamut.LUMA`.
+        depth: bits a sample.
+
+    Returns:
+        (N, 3, H', W').
+    """
+    y, cb, cr = planes
+    xp = namespace(y)
+    scale = 2.0 ** (depth - 8)
+    chroma = (xp.concat([cb, cr], axis=1) - 128 * scale) / (224 * scale)  # (N, 2, H'/h, W'/w)
+    for axis in SUBSAMPLED[sampling]:
+        chroma = _double_linear(chroma, axis)
+    return mix_channels(np.linalg.inv(ycbcr_matrix(matrix)), xp.concat([(y - 16 * scale) / (219 * scale), chroma], axis=1))
+
+
 def ycbcr_to_rgb(
     planes: tuple[Array, Array, Array],
     *,

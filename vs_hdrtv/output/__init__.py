@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..media import reason
+from .clip import Picture, PictureClip
 from .encoders import CONTAINERS, ENCODERS, Settings, choose
 from .job import Unfinished, check_output
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def write(
-    clip: vs.VideoNode,
+    clip: vs.VideoNode | PictureClip,
     output: Path,
     settings: Settings,
     *,
@@ -105,20 +106,15 @@ def _with_hint(error: BaseException, unfinished: Unfinished) -> BaseException:
     return error
 
 
-def _check_clip(clip: vs.VideoNode, settings: Settings) -> None:
-    import vapoursynth as vs
-
-    from ..sources import is_constant
-
+def _check_clip(clip: vs.VideoNode | PictureClip, settings: Settings) -> None:
     encoder = settings.encoder
-    wanted = getattr(vs, settings.format.upper())
-    if not is_constant(clip):
+    if clip.format is None or clip.format.name in (None, "None") or not (clip.width and clip.height):
         raise InputError("encode: the clip's format or size changes; cut it into parts that are alike")
-    if clip.format.id != wanted:
+    if clip.format.name != settings.format.upper():
         raise InputError(f"encode: clip is {clip.format.name}; pack it first with to_hdr10 or to_hlg, format={settings.format!r}")
     if clip.width < encoder.smallest[0] or clip.height < encoder.smallest[1]:
         size, least = f"{clip.width}x{clip.height}", "x".join(map(str, encoder.smallest))
         raise InputError(f"encode: clip is {size}; {settings.name} wants at least {least}, enlarge it first")
 
 
-__all__ = ["CONTAINERS", "ENCODERS", "Settings", "check_output", "choose", "write"]
+__all__ = ["CONTAINERS", "ENCODERS", "Picture", "PictureClip", "Settings", "check_output", "choose", "write"]

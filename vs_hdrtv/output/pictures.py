@@ -1,4 +1,4 @@
-"""VapourSynth's frames as an encoder takes them: samples, and what their properties say of the stream."""
+"""Frames as an encoder takes them: samples, and what their properties say of the stream."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import InputError
 from ..hdr10 import SIGNALLING, ContentLight, MasteringDisplay, Signalling
+from .clip import Picture
 
 if TYPE_CHECKING:
     import vapoursynth as vs
@@ -39,7 +40,7 @@ class Facts:
     properties: Mapping[str, Any]
 
     @classmethod
-    def of(cls, frame: vs.VideoFrame) -> Self:
+    def of(cls, frame: vs.VideoFrame | Picture) -> Self:
         """The facts of a frame."""
         return cls(frame.width, frame.height, {name: _plain(frame.props[name]) for name in _KEPT if name in frame.props})
 
@@ -77,7 +78,7 @@ class Facts:
         return Fraction(int(self.properties.get("_SARNum", 1)) or 1, int(self.properties.get("_SARDen", 1)) or 1)
 
 
-def duration(frame: vs.VideoFrame, rate: Fraction) -> Fraction:
+def duration(frame: vs.VideoFrame | Picture, rate: Fraction) -> Fraction:
     """Seconds that a frame is shown, by its own properties, which are exact for variable frame rates too.
 
     Raises:
@@ -91,7 +92,7 @@ def duration(frame: vs.VideoFrame, rate: Fraction) -> Fraction:
     return 1 / Fraction(rate)
 
 
-def to_av(frame: vs.VideoFrame, signalling: Signalling, pixel_format: str) -> Any:
+def to_av(frame: vs.VideoFrame | Picture, signalling: Signalling, pixel_format: str) -> Any:
     """A PyAV picture with the same 10-bit samples.
 
     Args:

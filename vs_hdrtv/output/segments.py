@@ -23,6 +23,7 @@ from ..hdr10 import ContentLight
 from ..light import AVERAGE_MAX_RGB, MAX_RGB
 from ..media import ffmpeg_name, reason
 from . import hevc
+from .clip import Picture, PictureClip
 from .encoders import REORDER_FRAMES, Look, Settings, quiet
 from .pictures import Facts, duration, to_av
 
@@ -151,7 +152,7 @@ class Store:
 
 
 def encode_missing(
-    clip: vs.VideoNode,
+    clip: vs.VideoNode | PictureClip,
     store: Store,
     settings: Settings,
     grid: Grid,
@@ -214,14 +215,14 @@ def _headers(segment: Segment) -> frozenset[bytes]:
 class _Run:
     """One encoder run."""
 
-    def __init__(self, store: Store, settings: Settings, clip: vs.VideoNode, piece: tuple[int, int]) -> None:
+    def __init__(self, store: Store, settings: Settings, clip: vs.VideoNode | PictureClip, piece: tuple[int, int]) -> None:
         self._store, self._settings, self._rate = store, settings, Fraction(clip.fps)
         self._frames = clip.num_frames
         self._start, self._end = piece
         self._packets: list[Packet] = []
         self.result: Segment | None = None
 
-    def encode(self, frames: Iterator[vs.VideoFrame]) -> Iterator[None]:
+    def encode(self, frames: Iterator[vs.VideoFrame | Picture]) -> Iterator[None]:
         """Encode the next frames; yields once for each."""
         import av
 
@@ -315,6 +316,6 @@ def content_light(segments: list[Segment]) -> ContentLight | None:
     return ContentLight.measured(*(max(values) for values in zip(*pairs, strict=True)))
 
 
-def _some(frames: Iterator[vs.VideoFrame], count: int) -> Iterator[vs.VideoFrame]:
+def _some(frames: Iterator[vs.VideoFrame | Picture], count: int) -> Iterator[vs.VideoFrame | Picture]:
     for _ in range(count):
         yield next(frames)
