@@ -23,9 +23,16 @@ def pictures():
     return [np.repeat(texture[..., None], 3, axis=2).astype(np.float32)]
 
 
-def make(pictures, n, size=64, **motion):
-    moves = clips.Motion(**{"layers": 0.0, "cut": 0.0, "speed": 0.5} | motion)
-    return key_frames.make_key_frame(pictures, REFERENCES, size, np.random.default_rng((7, n)), moves)
+MOVES = clips.Motion(layers=0.0, cut=0.0, speed=0.5)
+
+
+def estimate(frame, reference):
+    """No flow, but a trace of who was asked."""
+    return np.stack([frame[0], reference[0]])
+
+
+def make(pictures, n):
+    return key_frames.make_key_frame(pictures, REFERENCES, 64, np.random.default_rng((7, n)), estimate, MOVES)
 
 
 def test_shapes_and_repetition(pictures):
@@ -33,7 +40,8 @@ def test_shapes_and_repetition(pictures):
     assert one.sdr.shape == (1 + REFERENCES, 3, 64, 64)
     assert one.linear.shape == (3, 64, 64)
     assert one.flow.shape == (REFERENCES, 2, 64, 64)
-    assert all(each.dtype == np.float32 for each in (one.sdr, one.linear, one.flow))
+    assert all(each.dtype == np.float32 for each in (one.sdr, one.linear, one.flow, one.estimated))
+    np.testing.assert_array_equal(one.estimated[:, 1], one.sdr[1:, 0])
     assert one.sdr.tobytes() == again.sdr.tobytes()
     assert one.flow.tobytes() == again.flow.tobytes()
     assert one.sdr.tobytes() != other.sdr.tobytes()
@@ -76,3 +84,19 @@ def test_exposure_changes_no_flow(pictures):
     planes = np.moveaxis(np.stack([pictures[0][:128, :128], pictures[0][4:132, 2:130]]), -1, 1).astype(np.float64)
     flow = key_frames.true_flow(planes)
     np.testing.assert_allclose(key_frames.true_flow(planes * 37.0), flow, atol=0.3)
+
+
+def test_a_segment(pictures):
+    made = key_frames.make_segment(pictures, 64, np.random.default_rng(4), estimate, MOVES)
+    assert made.sdr.shape == made.linear.shape == (6, 3, 64, 64)
+    assert made.keys.shape == (5, 3, 64, 64)
+    np.testing.assert_array_equal(made.sdr[3], made.keys[2])  # the group's own key frame is one of its frames
+    assert made.references.shape == (2, 3, 64, 64)
+    assert made.key_references.shape == (5, 2, 2, 64, 64)
+    assert made.to_keys.shape == (6, 5, 2, 64, 64)
+    np.testing.assert_array_equal(made.to_keys[1, 4], estimate(made.sdr[1], made.keys[4]))
+    np.testing.assert_array_equal(made.to_next[2], estimate(made.sdr[2], made.sdr[3]))
+    np.testing.assert_array_equal(made.to_previous[2], estimate(made.sdr[3], made.sdr[2]))
+    seen = bt1886_eotf(made.sdr.astype(np.float64))
+    open_ = made.sdr.max(axis=1, keepdims=True) < 0.9
+    assert (np.abs(seen - made.linear) * open_).sum() / open_.sum() < 0.03

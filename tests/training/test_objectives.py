@@ -116,10 +116,10 @@ def test_the_first_stage_and_the_discriminator_are_left_alone_by_the_networks_st
     sdr, hdr = batch()
     goal = objective()
     goal.loss(Stopping(), sdr, hdr)[0].backward()
-    assert all(parameter.grad is None for parameter in goal.discriminator.parameters())
-    before = {name: value.clone() for name, value in goal.discriminator.state_dict().items()}
+    assert all(parameter.grad is None for parameter in goal.adversary.discriminator.parameters())
+    before = {name: value.clone() for name, value in goal.adversary.discriminator.state_dict().items()}
     goal.learn(1e-3)
-    assert any(not torch.equal(before[name], value) for name, value in goal.discriminator.state_dict().items())
+    assert any(not torch.equal(before[name], value) for name, value in goal.adversary.discriminator.state_dict().items())
     assert goal.learn(1e-3) == {}  # once a step
 
 
@@ -134,7 +134,7 @@ def test_an_interrupted_run_ends_as_one_that_was_not(data, tmp_path):
     assert again.calls == 3  # from the checkpoint of step 3
     assert all(torch.equal(expected[name], result[name]) for name in expected)
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in first.state_dict().items())
-    ours, theirs = (each.discriminator.state_dict() for each in (goal, resumed))
+    ours, theirs = (each.adversary.discriminator.state_dict() for each in (goal, resumed))
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
     curves = [(folder / "curve.csv").read_text().splitlines() for folder in (whole, parts)]
     assert curves[0][0] == "step,l1,perceptual,adversarial,discriminator"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,6 +35,10 @@ CONSISTENT = 0.12
 """Log-average of the light on which true flow is estimated, after a curve that clips nothing (x / (1 + x))."""
 
 
+Estimate = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
+"""An SDR frame and its reference (3, H, W) -> flow (2, H, W) in pixels."""
+
+
 @dataclass(frozen=True)
 class KeyFrame:
     """A key frame and its references, float32.
@@ -43,11 +48,13 @@ class KeyFrame:
         linear: (3, H, W) the key frame's light, what a camera that never clips had recorded; 1.0 is where `sdr` clips.
         flow: (R, 2, H, W) pixels, from the key frame to each reference as `warping.warp` takes it, estimated where nothing clips
             and light is constant (section 3.3.1 has its truth in the same way).
+        estimated: the same, estimated from `sdr`: what the network is given.
     """
 
     sdr: NDArray[np.float32]
     linear: NDArray[np.float32]
     flow: NDArray[np.float32]
+    estimated: NDArray[np.float32]
 
 
 def make_key_frame(
@@ -55,6 +62,7 @@ def make_key_frame(
     references: int,
     size: int,
     rng: np.random.Generator,
+    estimate: Estimate,
     motion: clips.Motion = clips.UNCUT,
     variety: pairs.Variety = pairs.PLAIN,
 ) -> KeyFrame:
@@ -68,6 +76,7 @@ def make_key_frame(
         references: R, 1 or more.
         size: side in pixels, even, at least 32.
         rng: every random choice comes from it.
+        estimate: flow from one SDR frame to another.
         motion: what moves, a frame; its exposure and cuts do not count.
         variety: compression of the SDR side.
 
@@ -89,11 +98,12 @@ def make_key_frame(
         if shares[key] <= MOST and shares[key] - shares.min() >= RECOVERABLE:
             break
     order = [key, *sorted((n for n in range(references + 1) if n != key), key=lambda n: (abs(n - key), n))]
-    delivered = np.asarray(pairs.deliver(sdr, rng, variety))[order]
+    seen = np.asarray(pairs.deliver(sdr, rng, variety))[order].astype(np.float32)
     return KeyFrame(
-        sdr=np.ascontiguousarray(delivered, dtype=np.float32),
+        sdr=seen,
         linear=linear[key].astype(np.float32),
         flow=true_flow(clip.linear[order]),
+        estimated=np.stack([estimate(seen[0], each) for each in seen[1:]]),
     )
 
 
@@ -111,3 +121,87 @@ def true_flow(light: NDArray[np.floating]) -> NDArray[np.float32]:
     exposed = luma * (CONSISTENT / level)
     codes = np.rint(255 * (exposed / (1 + exposed)) ** (1 / clips.CAMERA_GAMMA)).astype(np.uint8)
     return np.stack([clips.dis_flow(codes[0], each) for each in codes[1:]])
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A group of frames, the five key frames nearest to it and what those are recovered from, float32. Data of FCPM.
+
+    Attributes:
+        sdr: (T, 3, H, W) BT.1886 signal in [0, 1].
+        linear: (T, 3, H, W) light, each frame in its own exposure.
+        keys: (5, 3, H, W) key frames' signal, in time order; the group's own is in the middle.
+        references: (R, 3, H, W) signal of the references that all of them share.
+        key_references: (5, R, 2, H, W) pixels, flow estimated from each key frame to each reference.
+        to_keys: (T, 5, 2, H, W) from each frame to each key frame.
+        to_next: (T - 1, 2, H, W) from each frame to the next.
+        to_previous: (T - 1, 2, H, W) from each frame but the first to the one before.
+    """
+
+    sdr: NDArray[np.float32]
+    linear: NDArray[np.float32]
+    keys: NDArray[np.float32]
+    references: NDArray[np.float32]
+    key_references: NDArray[np.float32]
+    to_keys: NDArray[np.float32]
+    to_next: NDArray[np.float32]
+    to_previous: NDArray[np.float32]
+
+
+GROUP, KEYS = 6, 5
+"""Frames of a group (its key frame's stride, section 4.1), and key frames that a frame is merged from (section 3.4)."""
+
+KEY_NUMBERS, FIRST = tuple(range(GROUP // 2, GROUP * KEYS, GROUP)), GROUP * (KEYS // 2)
+"""Of the frames that a segment is cut out of: its key frames, and the first one of its own."""
+
+
+def nearest(frame: int) -> list[int]:
+    """Numbers of a segment's key frames by their distance from its frame, the earlier one of two first."""
+    return sorted(range(KEYS), key=lambda k: abs(KEY_NUMBERS[k] - FIRST - frame))
+
+
+def make_segment(
+    pictures: list[Picture],
+    size: int,
+    rng: np.random.Generator,
+    estimate: Estimate,
+    motion: clips.Motion = clips.UNCUT,
+    variety: pairs.Variety = pairs.PLAIN,
+) -> Segment:
+    """A group of `GROUP` frames in the middle of `KEYS` groups, a function of its arguments alone.
+
+    Args:
+        pictures: of one split, BT.709.
+        size: side in pixels, a multiple of 16, at least 64.
+        rng: every random choice comes from it.
+        estimate: flow from one SDR frame to another.
+        motion: what moves, a frame; its exposure and cuts do not count.
+        variety: compression of the SDR side.
+
+    Raises:
+        InputError: every picture is black.
+    """
+    frames, first = GROUP * KEYS, FIRST
+    inside = range(first, first + GROUP)
+    for _ in range(DRAWS):
+        seed = tuple(int(part) for part in rng.integers(0, 2**31, 2))
+        clip = clips.make_exposure_clip(pictures, frames, size, seed, replace(motion, exposure=0.0, cut=0.0))
+        stops = rng.uniform(*BRIGHTER) + camera.smooth_track(rng, frames, EXPOSURE_STOPS, shortest=2.0 * frames)
+        linear = clip.linear * np.exp2(stops)[:, None, None, None]  # (N, 3, H, W)
+        sdr = np.asarray(bt1886_inverse_eotf(np.clip(linear, 0, 1)), dtype=np.float64)
+        shares = (overexposure_mask(sdr)[:, 0] > 0).mean(axis=(1, 2))  # (N,)
+        if RECOVERABLE <= shares[first : first + GROUP].mean() <= MOST:
+            break
+    seen = np.asarray(pairs.deliver(sdr, rng, variety)).astype(np.float32)
+    keys = list(KEY_NUMBERS)
+    references = [0, frames - 1]
+    return Segment(
+        sdr=seen[first : first + GROUP],
+        linear=linear[first : first + GROUP].astype(np.float32),
+        keys=seen[keys],
+        references=seen[references],
+        key_references=np.stack([[estimate(seen[key], seen[other]) for other in references] for key in keys]),
+        to_keys=np.stack([[estimate(seen[n], seen[key]) for key in keys] for n in inside]),
+        to_next=np.stack([estimate(seen[n], seen[n + 1]) for n in inside[:-1]]),
+        to_previous=np.stack([estimate(seen[n + 1], seen[n]) for n in inside[:-1]]),
+    )

@@ -17,6 +17,7 @@ from ..networks.discriminator import PatchDiscriminator
 from ..networks.flow import padded
 from . import losses, temporal_losses
 from . import perceptual as perceptual_loss
+from .adversary import Adversary
 from .recipes import Recipe
 
 logger = logging.getLogger(__name__)
@@ -258,15 +259,14 @@ class Overexposure:
         self._first_stage, self._perceptual, self._recipe = first_stage, perceptual, recipe
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(recipe.seed)
-            self.discriminator = PatchDiscriminator()
-        self._optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=recipe.learning_rate)
-        self._seen: tuple[Tensor, Tensor, Tensor] | None = None
+            discriminator = PatchDiscriminator()
+        self.adversary = Adversary(discriminator, recipe.learning_rate, recipe.clip)
         own = ("perceptual",) if perceptual is not None else ()
         self.terms: tuple[str, ...] = ("l1", *own, *(("adversarial", "discriminator") if recipe.adversarial else ()))
 
     def to(self, device: torch.device) -> None:
-        """See `Objective.to`. The optimiser keeps its parameters: they are moved in place."""
-        for module in (self._first_stage, self._perceptual, self.discriminator):
+        """See `Objective.to`."""
+        for module in (self._first_stage, self._perceptual, self.adversary):
             if module is not None:
                 module.to(device)
 
@@ -288,35 +288,18 @@ class Overexposure:
             terms["perceptual"] = self._perceptual(result, ideal)
             total = total + self._recipe.perceptual * terms["perceptual"]
         if self._recipe.adversarial:
-            self.discriminator.requires_grad_(False)
-            scores = self.discriminator(torch.cat([result, mask], dim=1))  # (N, 4, H, W) -> (N, 1, h, w)
-            self.discriminator.requires_grad_(True)
-            terms["adversarial"] = losses.generator_loss(scores, mask)
+            terms["adversarial"] = self.adversary.judge(result, ideal, mask)
             total = total + self._recipe.adversarial * terms["adversarial"]
-            self._seen = (result.detach(), ideal, mask)
         return total, {name: value.detach() for name, value in terms.items()}
 
     def learn(self, rate: float) -> dict[str, Tensor]:
         """One step of the discriminator on the pictures of the last `loss`."""
-        if self._seen is None:
-            return {}
-        result, ideal, mask = self._seen
-        self._seen = None
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        real, generated = (self.discriminator(torch.cat([picture, mask], dim=1)) for picture in (ideal, result))
-        loss = losses.discriminator_loss(real, generated, mask)
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.discriminator.parameters(), self._recipe.clip)
-        self._optimizer.step()
-        return {"discriminator": loss.detach()}
+        return self.adversary.learn(rate)
 
     def state(self) -> dict[str, Any]:
         """The discriminator and its optimiser."""
-        return {"discriminator": self.discriminator.state_dict(), "optimizer": self._optimizer.state_dict()}
+        return self.adversary.state()
 
     def restore(self, state: dict[str, Any]) -> None:
         """See `Objective.restore`."""
-        self.discriminator.load_state_dict(state["discriminator"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self.adversary.restore(state)
