@@ -28,7 +28,7 @@ from ..color.overexposure import overexposure_mask
 from .warping import warp
 
 CHANNELS = (32, 48, 64, 64)
-"""Of the features at 1/4, 1/8, 1/16, 1/32 of the size. The last level's convolutions make 1/64 too, which small views cannot teach."""
+"""Of the features at 1/4, 1/8, 1/16, 1/32 of the size. The last convolutions make 1/64 too, which small views cannot teach."""
 
 LEVELS = 5
 """1/4 to 1/64 of the size."""

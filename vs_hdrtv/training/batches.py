@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -14,19 +15,21 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from ..color.arrays import namespace
 from ..color.overexposure import overexposure_mask
 from ..errors import InputError
-from . import clips, displacement, material, pairs, stopping, validation
+from . import clips, displacement, key_frames, material, pairs, recovery, stopping, validation
 from .recipes import Recipe
 
 Batch = tuple[Tensor, ...]
 """`sdr` and `hdr`, (batch, 3, size, size) float32, of clips (batch, frames, 3, size, size). Where the recipe has a loss for
-it, then `clips.optical_flow`, (batch, 2, frames - 2, 2, size, size). Of recipes for flow `sdr`, `reference` and `flow`."""
+it, then `clips.optical_flow`, (batch, 2, frames - 2, 2, size, size). Of other kinds of recipes what `SIDES` says."""
 
-Sample = pairs.Pair | clips.Clip | displacement.FlowPair
+Sample = pairs.Pair | clips.Clip | displacement.FlowPair | key_frames.KeyFrame | key_frames.Segment
 
 SIDES: Mapping[type, tuple[str, ...]] = {
     pairs.Pair: ("sdr", "hdr"),
     clips.Clip: ("sdr", "hdr"),
     displacement.FlowPair: ("sdr", "reference", "flow"),
+    key_frames.KeyFrame: tuple(field.name for field in dataclasses.fields(key_frames.KeyFrame)),
+    key_frames.Segment: tuple(field.name for field in dataclasses.fields(key_frames.Segment)),
 }
 """What of a sample a batch has."""
 
@@ -68,10 +71,10 @@ def on_device(sources: material.Sources, recipe: Recipe, start: int, device: tor
     The random choices are those of `from_workers`; sums are rounded otherwise. H.264 and HEVC stay on the host.
 
     Raises:
-        InputError: the recipe is for clips, or for flow.
+        InputError: the recipe is for more than pictures.
     """
-    if recipe.frames or recipe.displacement.far:
-        raise InputError("train: clips and flow are made by worker processes alone; leave out --pairs device")
+    if recipe.kind != "pictures":
+        raise InputError("train: clips, flow and key frames are made by worker processes alone; leave out --pairs device")
     loaded = sources.load()
     return (_stacked(make_batch(loaded, recipe, step, device), recipe) for step in itertools.count(start))
 
@@ -79,19 +82,45 @@ def on_device(sources: material.Sources, recipe: Recipe, start: int, device: tor
 def of_validation(sources: material.Sources, recipe: Recipe) -> validation.Batches:
     """Fixed pairs of the recipe's own kind, in batches of its last phase; of validation scenes if `sources` are.
 
-    Of clips `sdr` has all frames, `hdr` the one in the middle. For flow `sdr` has the frame and its reference, and `hdr` is the flow.
+    Of clips `sdr` has all frames, `hdr` the one in the middle. For flow `sdr` has the frame and its reference, `hdr` is the flow. Of
+    key frames `sdr` has the frame and its references, each with the flow to it (none for the first), `hdr` the frame's PQ signal.
+
+    Raises:
+        InputError: the recipe is for segments of frames.
     """
+    if recipe.kind == "segments":
+        raise InputError("train: segments of frames are not measured while a run goes on; give --validate-every 0")
     loaded, phase = sources.load(), recipe.phases[-1]
     numbers = itertools.batched(range(-(-validation.PAIRS // phase.batch) * phase.batch), phase.batch)
     found = []
     for batch in numbers:
         generators = (np.random.default_rng((recipe.seed, validation.SEED, n)) for n in batch)
-        sdr, hdr, *flow = _stacked([_draw(loaded, phase.size, rng, recipe) for rng in generators], recipe)
-        if recipe.displacement.far:
-            found.append((torch.stack([sdr, hdr], dim=1), flow[0]))  # (N, 2, 3, H, W), (N, 2, H, W)
-            continue
-        found.append((sdr, hdr[:, recipe.frames // 2] if recipe.frames else hdr))
+        made = _stacked([_draw(loaded, phase.size, rng, recipe) for rng in generators], recipe)
+        found.append(_MEASURED[recipe.kind](*made))
     return found
+
+
+def _measured_clip(sdr: Tensor, hdr: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
+    return sdr, hdr[:, hdr.shape[1] // 2]
+
+
+def _measured_flow(sdr: Tensor, reference: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.stack([sdr, reference], dim=1), flow  # (N, 2, 3, H, W), (N, 2, H, W)
+
+
+def _measured_key_frame(sdr: Tensor, linear: Tensor, flow: Tensor, estimated: Tensor) -> tuple[Tensor, Tensor]:
+    nowhere = torch.zeros_like(estimated[:, :1])
+    frames = torch.cat([sdr, torch.cat([nowhere, estimated], dim=1)], dim=2)  # (N, 1 + R, 5, H, W)
+    return frames, recovery.blended(sdr[:, 0], recovery.seen(linear))
+
+
+_MEASURED: Mapping[str, Callable[..., tuple[Tensor, Tensor]]] = {
+    "pictures": lambda sdr, hdr: (sdr, hdr),
+    "clips": _measured_clip,
+    "flow": _measured_flow,
+    "key_frames": _measured_key_frame,
+}
+"""Kind of recipe -> what of a batch is measured."""
 
 
 def make_batch(loaded: material.Material, recipe: Recipe, step: int, device: torch.device | None = None) -> list[Sample]:
@@ -132,10 +161,8 @@ def _stacked(batch: list[Sample], recipe: Recipe) -> Batch:
 def _draw(
     loaded: material.Material, size: int, rng: np.random.Generator, recipe: Recipe, device: torch.device | None = None
 ) -> Sample:
-    if recipe.displacement.far:
-        return loaded.draw_flow_pair(size, rng, recipe.displacement)
-    if recipe.frames:
-        return loaded.draw_clip(size, rng, recipe.frames, recipe.motion, recipe.look, recipe.bars, recipe.variety)
+    if recipe.kind in _DRAWN:
+        return _DRAWN[recipe.kind](loaded, size, rng, recipe)
     draw = partial(loaded.draw, size, rng, recipe.look, recipe.bars, recipe.variety, device)
     pair = draw()
     for _ in range(DRAWS - 1 if recipe.overexposed else 0):
@@ -143,6 +170,19 @@ def _draw(
             break
         pair = draw()
     return pair
+
+
+_DRAWN: Mapping[str, Callable[[material.Material, int, np.random.Generator, Recipe], Sample]] = {
+    "clips": lambda loaded, size, rng, recipe: loaded.draw_clip(
+        size, rng, recipe.frames, recipe.motion, recipe.look, recipe.bars, recipe.variety
+    ),
+    "flow": lambda loaded, size, rng, recipe: loaded.draw_flow_pair(size, rng, recipe.displacement),
+    "key_frames": lambda loaded, size, rng, recipe: loaded.draw_key_frame(
+        size, rng, recipe.references, recipe.motion, recipe.variety
+    ),
+    "segments": lambda loaded, size, rng, recipe: loaded.draw_segment(size, rng, recipe.motion, recipe.variety),
+}
+"""Kind of recipe, but for pictures, -> one sample."""
 
 
 def _overexposed(pair: pairs.Pair) -> float:

@@ -40,8 +40,8 @@ STILL = 0.1
 """Share of planes that do not move."""
 
 TURN, GROWTH, TILT = 8.0, 0.08, 0.1
-"""Standard deviations of a plane's turn in degrees, of the logarithm of its growth, and of what its light's way grows by from edge to
-edge, where it goes as far as it may."""
+"""Standard deviations of a plane's turn in degrees, of the logarithm of its growth, and of the difference in size between its two
+edges, where it goes as far as it may."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ def _scene(
 
 
 def _plane(pictures: list[Picture], size: int, rng: np.random.Generator, *, behind: bool) -> tuple[Picture, NDArray[np.float32]]:
-    """A picture (T, T, 3) that is not black, and its opacity (T, T): a soft-edged irregular shape in its middle unless `behind`."""
+    """A picture (T, T, 3) that is not black, and its opacity (T, T): a soft-edged shape in its middle unless `behind`."""
     side = 2 * round(MARGIN * size / 2)
     for _ in range(100):
         picture = scenes.random_view(pictures[int(rng.integers(len(pictures)))], side, rng)
