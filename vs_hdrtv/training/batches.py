@@ -82,8 +82,8 @@ def on_device(sources: material.Sources, recipe: Recipe, start: int, device: tor
 def of_validation(sources: material.Sources, recipe: Recipe) -> validation.Batches:
     """Fixed pairs of the recipe's own kind, in batches of its last phase; of validation scenes if `sources` are.
 
-    Of clips `sdr` has all frames, `hdr` the one in the middle. For flow `sdr` has the frame and its reference, `hdr` is the flow. Of
-    key frames `sdr` has the frame and its references, each with the flow to it (none for the first), `hdr` the frame's PQ signal.
+    Of clips `sdr` has all frames, `hdr` the one in the middle. For flow `sdr` has the frame and its reference, `hdr` is the flow.
+    Of key frames `sdr` has the frame and its references, each with the flow to it (none for the first), `hdr` its PQ signal.
 
     Raises:
         InputError: the recipe is for segments of frames.
@@ -154,7 +154,7 @@ def _stacked(batch: list[Sample], recipe: Recipe) -> Batch:
         xp.stack([getattr(sample, side) for sample in batch]) for side in SIDES[type(batch[0])]
     ]  # (N, 3, H, W) or (N, T, 3, H, W)
     if recipe.consistency:
-        found.append(np.stack([clips.optical_flow(sample.hdr) for sample in batch]))  # (N, 2, T - 2, 2, H, W)
+        found.append(np.stack([clips.optical_flow(hdr) for hdr in found[1]]))  # (N, 2, T - 2, 2, H, W)
     return tuple(torch.as_tensor(each) for each in found)
 
 

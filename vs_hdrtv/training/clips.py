@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..color.transfer import bt1886_eotf
 from ..errors import InputError
+from ..keyframes import dis
 from . import camera, pairs, scenes
 from .scenes import Picture
 
@@ -181,20 +182,7 @@ def optical_flow(hdr: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     luma = np.einsum("c,nchw->nhw", LUMA, hdr)  # (N, H, W)
     codes = np.rint(255 * np.clip(luma, 0, 1)).astype(np.uint8)
-    return np.stack([[dis_flow(codes[n], codes[n + way]) for n in range(1, len(hdr) - 1)] for way in (-1, 1)])
-
-
-def dis_flow(current: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Backward flow between two pictures (H, W) by DIS, the same on any machine: (2, H, W) pixels."""
-    import cv2
-
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # its stripes are as many as threads, and the flow follows them
-    try:
-        found = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(current, reference, None)  # type: ignore[call-overload]
-    finally:
-        cv2.setNumThreads(threads)
-    return np.ascontiguousarray(np.moveaxis(np.asarray(found, dtype=np.float32), -1, 0))  # (H, W, 2) -> (2, H, W)
+    return np.stack([[dis.of_codes(codes[n], codes[n + way]) for n in range(1, len(hdr) - 1)] for way in (-1, 1)])
 
 
 def _expose_clip(

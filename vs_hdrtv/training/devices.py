@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +79,12 @@ class Mixed(nn.Module):
         """`all_levels` of a network that estimates optical flow, which is float32 anyway."""
         with torch.autocast(self._device.type, self._precision):
             return self.network.all_levels(*signals)  # type: ignore[operator, no-any-return]
+
+    def with_flows(self, *signals: Any) -> tuple[Tensor, list[Tensor]]:
+        """`with_flows` of a network that recovers key frames, likewise."""
+        with torch.autocast(self._device.type, self._precision):
+            result, flows = self.network.with_flows(*signals)  # type: ignore[operator]
+        return result.float(), [flow.float() for flow in flows]
 
     def _mixed(self, function: Callable[..., Tensor], *signals: Tensor) -> Tensor:
         with torch.autocast(self._device.type, self._precision):

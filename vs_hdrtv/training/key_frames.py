@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..color.overexposure import overexposure_mask
 from ..color.transfer import bt1886_inverse_eotf
+from ..keyframes import dis
 from . import camera, clips, pairs
 from .scenes import Picture
 
@@ -120,7 +121,7 @@ def true_flow(light: NDArray[np.floating]) -> NDArray[np.float32]:
     level = np.exp(np.log(luma + 1e-6 * (luma.max() + 1e-12)).mean())
     exposed = luma * (CONSISTENT / level)
     codes = np.rint(255 * (exposed / (1 + exposed)) ** (1 / clips.CAMERA_GAMMA)).astype(np.uint8)
-    return np.stack([clips.dis_flow(codes[0], each) for each in codes[1:]])
+    return np.stack([dis.of_codes(codes[0], each) for each in codes[1:]])
 
 
 @dataclass(frozen=True)

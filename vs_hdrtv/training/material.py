@@ -12,7 +12,8 @@ import torch
 
 from ..color.arrays import Array
 from ..errors import InputError
-from . import camera, clips, dataset, displacement, graphics, pairs, scenes
+from ..keyframes import dis
+from . import camera, clips, dataset, displacement, graphics, key_frames, pairs, scenes
 from .pairs import Pair, Variety
 from .scenes import Picture, Scene
 
@@ -107,15 +108,38 @@ class Material:
             clip = dataclasses.replace(clip, sdr=pair.sdr.astype(np.float32), hdr=pair.hdr.astype(np.float32))
         return clip
 
+    def draw_key_frame(
+        self, size: int, rng: np.random.Generator, references: int, motion: clips.Motion, variety: Variety = pairs.PLAIN
+    ) -> key_frames.KeyFrame:
+        """A key frame with its references, `size` x `size` pixels; arguments as for `key_frames.make_key_frame`.
+
+        Raises:
+            InputError: there are no stills.
+        """
+        return key_frames.make_key_frame(self._needed("key frames"), references, size, rng, dis.estimate, motion, variety)
+
+    def draw_segment(
+        self, size: int, rng: np.random.Generator, motion: clips.Motion, variety: Variety = pairs.PLAIN
+    ) -> key_frames.Segment:
+        """A group of frames with the key frames round it; arguments as for `key_frames.make_segment`.
+
+        Raises:
+            InputError: there are no stills.
+        """
+        return key_frames.make_segment(self._needed("segments of frames"), size, rng, dis.estimate, motion, variety)
+
     def draw_flow_pair(self, size: int, rng: np.random.Generator, apart: displacement.Displacement) -> displacement.FlowPair:
         """Two frames of `size` x `size` pixels and the flow between them; arguments as for `displacement.make_flow_pair`.
 
         Raises:
             InputError: there are no stills.
         """
+        return displacement.make_flow_pair(self._needed("pairs with flow"), size, rng, apart)
+
+    def _needed(self, what: str) -> list[Picture]:
         if not self.stills:
-            raise InputError("training: flow is learnt on HDR pictures, and there are none; give a folder that has hdr_stills/")
-        return displacement.make_flow_pair(self.stills, size, rng, apart)
+            raise InputError(f"training: {what} are made of HDR pictures, and there are none; give a folder that has hdr_stills/")
+        return self.stills
 
     def _pictures(self, rng: np.random.Generator, variety: Variety) -> tuple[list[Picture], str]:
         """Pictures to choose from, and their primaries."""

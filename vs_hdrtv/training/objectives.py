@@ -15,7 +15,7 @@ from ..color.overexposure import overexposure_mask
 from ..errors import InputError
 from ..networks.discriminator import PatchDiscriminator
 from ..networks.flow import padded
-from . import losses, temporal_losses
+from . import losses, recovery, temporal_losses
 from . import perceptual as perceptual_loss
 from .adversary import Adversary
 from .recipes import Recipe
@@ -75,24 +75,37 @@ def create(recipe: Recipe, first_stage: str | None = None, perceptual: str | Non
     Raises:
         InputError: an argument that the recipe has no use for, or a model or weights that are not there.
     """
-    if not recipe.first_stage:
+    if recipe.kind in _SIMPLE and not recipe.first_stage:
         if first_stage or perceptual or recipe.perceptual or recipe.adversarial:
             found = "a first stage, a perceptual and an adversarial loss are for networks of the second stage"
             raise InputError(f"train: {found}; leave them out, or name the first stage in the recipe")
-        if recipe.displacement.far:
-            return OpticalFlow(recipe)
-        return ClipMapping(recipe) if recipe.frames else FeatureMapping(recipe)
-    card = weights.find(first_stage or recipe.first_stage)
-    if card.reads != ("sdr",) or card.writes != "hdr":
-        raise InputError(f"train: first stage {card.name!r} reads {' and '.join(card.reads)}; give one from sdr to hdr")
-    setup = {"first_stage": f"{card.name} (safetensors sha256 {card.safetensors_sha256})"}
+        return _SIMPLE[recipe.kind](recipe)
+    setup: dict[str, str] = {}
+    network = _first_stage(recipe, first_stage, setup)
     loss = None
     if perceptual:
         loss, setup["perceptual"] = perceptual_loss.load(perceptual)
     elif recipe.perceptual:
         setup["perceptual"] = "none: no feature network was given, its weight was 0"
         logger.warning("train: no --perceptual NETWORK=WEIGHTS; the perceptual loss is left out, and the card will say so")
-    return Overexposure(recipe, weights.load_network(card), loss, setup)
+    if network is None:
+        return recovery.KeyFrames(recipe, loss, setup)
+    return _SECOND[recipe.kind](recipe, network, loss, setup)
+
+
+def _first_stage(recipe: Recipe, given: str | None, setup: dict[str, str]) -> nn.Module | None:
+    """The frozen network that the recipe's own works behind, None where it has none; `setup` says which it is."""
+    if not recipe.first_stage:
+        if given:
+            raise InputError("train: the recipe has no first stage; leave out --first-stage")
+        return None
+    card = weights.find(given or recipe.first_stage)
+    if recipe.kind == "segments" and card.network != "icam":
+        raise InputError(f"train: first stage {card.name!r} is a {card.network}; give an icam, which recovers key frames")
+    if recipe.kind == "pictures" and (card.reads != ("sdr",) or card.writes != "hdr"):
+        raise InputError(f"train: first stage {card.name!r} reads {' and '.join(card.reads)}; give one from sdr to hdr")
+    setup["first_stage"] = f"{card.name} (safetensors sha256 {card.safetensors_sha256})"
+    return weights.load_network(card)
 
 
 class FeatureMapping:
@@ -303,3 +316,17 @@ class Overexposure:
     def restore(self, state: dict[str, Any]) -> None:
         """See `Objective.restore`."""
         self.adversary.restore(state)
+
+
+_SIMPLE: Mapping[str, Callable[[Recipe], Objective]] = {
+    "pictures": FeatureMapping,
+    "clips": ClipMapping,
+    "flow": OpticalFlow,
+}
+"""Kind of recipe -> the objective of a network that needs no other."""
+
+_SECOND: Mapping[str, Callable[[Recipe, nn.Module, losses.Perceptual | None, dict[str, str]], Objective]] = {
+    "pictures": Overexposure,
+    "segments": recovery.Segments,
+}
+"""Kind of recipe -> the objective of one behind a frozen first stage."""

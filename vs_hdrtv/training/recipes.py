@@ -64,6 +64,9 @@ class Recipe:
         content: key of `CONTENTS`, the loss of clips.
         consistency: weight of the inter-frame brightness consistency loss (KPN-MFI, equation 9) beside it.
         displacement: of two frames whose optical flow is learnt; a table `[displacement]`.
+        references: of a key frame that is recovered; 0 for none. `motion` is that of a frame; they lie further apart.
+        segments: learn to propagate key frames over the frames between them; `first_stage` recovers them.
+        flow: weight of the flow's correction beside L1, of key frames.
     """
 
     model: str
@@ -90,6 +93,9 @@ class Recipe:
     content: str = "l1"
     consistency: float = 0.0
     displacement: Displacement = NEAR
+    references: int = 0
+    segments: bool = False
+    flow: float = 0.0
 
     def __post_init__(self) -> None:
         """Check what is said of clips and of flow.
@@ -97,10 +103,26 @@ class Recipe:
         Raises:
             InputError: a recipe for pictures asks for what only clips have, or the other way round; or one for flow for either.
         """
-        if self.displacement.far and (self.frames or self.first_stage or self.bars or self.variety != PLAIN):
-            raise InputError("recipe: displacement is for flow; leave it out, or frames, first_stage, bars and variety")
+        given = {
+            "displacement": bool(self.displacement.far),
+            "references": bool(self.references),
+            "segments": self.segments,
+            "frames": bool(self.frames),
+        }
+        several = [name for name, there in given.items() if there]
+        if len(several) > 1:
+            raise InputError(f"recipe: {' and '.join(several)} are of different kinds of data; leave out all but one")
+        if (self.displacement.far or self.references) and (self.first_stage or self.bars or self.ictcp):
+            raise InputError(f"recipe: {several[0]} needs no first_stage, bars or ictcp; leave them out")
+        if self.displacement.far and self.variety != PLAIN:
+            raise InputError("recipe: displacement has no variety; leave it out")
+        if self.segments and not self.first_stage:
+            raise InputError("recipe: segments are of key frames; give the model that recovers them as first_stage")
+        if self.flow and not self.references:
+            raise InputError("recipe: flow is a loss of key frames; give references, or leave it out")
         if not self.frames:
-            if (self.motion, self.content, self.consistency) != (UNCUT, "l1", 0.0):
+            moves = self.motion != UNCUT and not (self.references or self.segments)
+            if moves or (self.content, self.consistency) != ("l1", 0.0):
                 raise InputError("recipe: motion, content and consistency are for clips; give frames, or leave them out")
             return
         if self.frames < 3 or self.frames % 2 == 0:
@@ -113,6 +135,15 @@ class Recipe:
             raise InputError("recipe: first_stage, overexposed and variety.films are for pictures; leave them out with frames")
 
     @property
+    def kind(self) -> str:
+        """What the network learns on: `pictures`, `clips`, `flow`, `key_frames` or `segments`."""
+        if self.displacement.far:
+            return "flow"
+        if self.references:
+            return "key_frames"
+        return "segments" if self.segments else "clips" if self.frames else "pictures"
+
+    @property
     def steps(self) -> int:
         """Steps of all phases."""
         return sum(phase.steps for phase in self.phases)
@@ -123,23 +154,33 @@ class Recipe:
         Args:
             setup: of the run (`objectives.Objective.setup`): without a feature network the perceptual loss had no weight.
         """
-        if self.displacement.far:
+        if self.kind == "flow":
             return "end-point error at every size of the pyramid, over all pixels"
-        parts = ["L1 on PQ over the pixels of the mask" if self.first_stage else CONTENTS[self.content]]
+        masked = bool(self.first_stage or self.references)
+        parts = ["L1 on PQ over the pixels of the mask" if masked else CONTENTS[self.content]]
         perceptual = 0.0 if setup.get("perceptual", "none").startswith("none") else self.perceptual
         if self.ictcp:
             parts.append(f"{self.ictcp} colour difference in ICtCp")
         if self.consistency:
             parts.append(f"{self.consistency} inter-frame brightness consistency")
+        if self.flow:
+            parts.append(f"{self.flow} L1 of the corrected flow")
         if self.perceptual:
             parts.append(f"{perceptual} perceptual")
         if self.adversarial:
-            parts.append(f"{self.adversarial} adversarial (least squares, patch discriminator)")
+            of = "patch discriminator of clips" if self.segments else "patch discriminator"
+            parts.append(f"{self.adversarial} adversarial (least squares, {of})")
         return " + ".join(parts)
 
     def views(self) -> str:
         """What the steps of its phases see, in words."""
-        kind = f"clips of {self.frames} frames" if self.frames else "pairs of frames" if self.displacement.far else "views"
+        kind = {
+            "pictures": "views",
+            "clips": f"clips of {self.frames} frames",
+            "flow": "pairs of frames",
+            "key_frames": f"key frames with {self.references} references",
+            "segments": "segments of frames",
+        }[self.kind]
         return "; ".join(f"{phase.steps} of {phase.batch} {kind} of {phase.size} px" for phase in self.phases)
 
     def phase(self, step: int) -> Phase:

@@ -54,7 +54,7 @@ class KeyFrames:
         """(N, 1 + R, 5, H, W), frames with the flows to them from the first, to PQ signal (N, 3, H, W), blended."""
         frames, flows = sdr[:, :, :3], sdr[:, 1:, 3:]
         linear = network(frames[:, 0], list(frames[:, 1:].unbind(1)), list(flows.unbind(1)))
-        return _blended(frames[:, 0], seen(linear))
+        return blended(frames[:, 0], seen(linear))
 
     def loss(self, network: nn.Module, *batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """`sdr` (N, 1 + R, 3, H, W), `linear` (N, 3, H, W), true and estimated flow (N, R, 2, H, W)."""
@@ -68,7 +68,7 @@ class KeyFrames:
         }
         total = terms["l1"] + self._recipe.flow * terms["flow"]
         if self._perceptual is not None:
-            terms["perceptual"] = self._perceptual(_blended(frame, result), _blended(frame, truth))
+            terms["perceptual"] = self._perceptual(blended(frame, result), blended(frame, truth))
             total = total + self._recipe.perceptual * terms["perceptual"]
         return total, {name: value.detach() for name, value in terms.items()}
 
@@ -128,12 +128,12 @@ class Segments:
         frames, ideal = result.flatten(0, 1), truth.flatten(0, 1)  # (N T, 3, H, W)
         terms = {"l1": losses.masked_l1(frames, ideal, mask)}
         total = terms["l1"]
-        blended, ideal = (_blended(sdr.flatten(0, 1), each) for each in (frames, ideal))
+        shown, ideal = (blended(sdr.flatten(0, 1), each) for each in (frames, ideal))
         if self._perceptual is not None:
-            terms["perceptual"] = self._perceptual(blended, ideal)
+            terms["perceptual"] = self._perceptual(shown, ideal)
             total = total + self._recipe.perceptual * terms["perceptual"]
         if self._recipe.adversarial:
-            judged = (each.reshape(*sdr.shape[:2], *each.shape[1:]) for each in (blended, ideal, mask))  # (N, T, 3 or 1, H, W)
+            judged = (each.reshape(*sdr.shape[:2], *each.shape[1:]) for each in (shown, ideal, mask))  # (N, T, 3 or 1, H, W)
             terms["adversarial"] = self.adversary.judge(*judged)
             total = total + self._recipe.adversarial * terms["adversarial"]
         return total, {name: value.detach() for name, value in terms.items()}
@@ -168,7 +168,7 @@ class Segments:
         self.adversary.restore(state)
 
 
-def _blended(sdr: Tensor, result: Tensor) -> Tensor:
+def blended(sdr: Tensor, result: Tensor) -> Tensor:
     """Equation 1 in PQ signal: (N, 3, H, W) twice -> (N, 3, H, W)."""
     mask = overexposure_mask(sdr)  # (N, 1, H, W)
-    return mask * result + (1 - mask) * seen(bt1886_eotf(sdr))
+    return mask * result + (1 - mask) * seen(bt1886_eotf(sdr))  # type: ignore[no-any-return]
