@@ -105,5 +105,5 @@ def test_validation_clips_are_measured_in_the_middle(data):
 
 
 def test_clips_are_made_on_the_host(data):
-    with pytest.raises(InputError, match="clips, flow and key frames are made by worker processes alone; leave out --pairs device"):
+    with pytest.raises(InputError, match="key frames are made by worker processes alone; leave out --pairs device"):
         batches.on_device(material.find(data, "train"), CLIPS, 0, torch.device("cpu"))
