@@ -7,7 +7,7 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,14 +42,17 @@ def graph_to_onnx(network: nn.Module, path: Path, *, model: str, name: str) -> N
     found = graphs.parts_of(network, model)
     reads = parts.graphs(found)[name]
     part, _, kind = name.partition(".")
-    channels = {**parts.CHANNELS, parts.STATISTICS: getattr(module, "size", 0)}
+    what = found[part]
+    channels = {**parts.CHANNELS, **what.channels, parts.STATISTICS: getattr(module, "size", 0)}
     to_onnx(
         module,
         path,
         reads=parts.input_names(reads),
-        writes=parts.STATISTICS if kind == parts.STATISTICS else found[part].writes,
+        writes=parts.STATISTICS if kind == parts.STATISTICS else what.writes,
         channels=[channels[signal] for signal, offsets in reads.items() for _ in offsets],
         vectors=[parts.STATISTICS],
+        multiple=what.multiple,
+        shrunk={name: parts.SHRUNK[name] for name in reads if name in parts.SHRUNK},
     )
 
 
@@ -61,8 +64,10 @@ def to_onnx(
     writes: str = "hdr",
     channels: int | Sequence[int] = 3,
     vectors: Collection[str] = (),
+    multiple: int = 1,
+    shrunk: Mapping[str, int] | None = None,
 ) -> None:
-    """Write a module as an ONNX file, float32, (1, `channels`, height, width) with free height and width, alike for all inputs.
+    """Write a module as an ONNX file, float32, (1, `channels`, height, width) with free height and width, those of the frame.
 
     The file depends on the weights and the library versions alone: no paths, no times.
 
@@ -73,6 +78,8 @@ def to_onnx(
         writes: name of the output; where an input has it already, as no two values of a graph may, `WRITES_out`.
         channels: of each input; one number for all, or one for each.
         vectors: names of inputs that are (1, `channels`, 1, 1).
+        multiple: that the frame's sides are of.
+        shrunk: names of inputs of fewer pixels, with how many of the frame's side are one of theirs; they divide `multiple`.
 
     Raises:
         InputError: a package that the export needs is missing.
@@ -87,13 +94,19 @@ def to_onnx(
     module = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
     # Sides that differ and are no power of two, lest the exporter take one for a constant or for the other.
     counts = [channels] * len(reads) if isinstance(channels, int) else channels
-    sizes = [(1, 1) if name in vectors else (96, 120) for name in reads]
+    factors = {name: multiple // (shrunk or {}).get(name, 1) for name in reads}
+    # In multiples; of a frame of 16 x 16, seven and nine.
+    tall, wide = (96, 120) if multiple == 1 else (7, 9)
+    sizes = [(1, 1) if name in vectors else (tall * factors[name], wide * factors[name]) for name in reads]
     example = tuple(torch.zeros(1, count, *size) for count, size in zip(counts, sizes, strict=True))
-    height, width = (torch.export.Dim(name, min=SMALLEST, max=1 << 15) for name in ("height", "width"))
+    least, most = -(-SMALLEST // multiple), (1 << 15) // multiple
+    height, width = (torch.export.Dim(name, min=least, max=most) for name in ("height", "width"))
     # Takes the inputs by identity: networks may gather theirs as `*frames`. (It has no type hints.)
     shapes: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
     for name, each in zip(reads, example, strict=True):
-        shapes[each] = {} if name in vectors else {2: height, 3: width}
+        factor = factors[name]
+        sides = (height, width) if factor == 1 else (factor * height, factor * width)
+        shapes[each] = {} if name in vectors else dict(zip((2, 3), sides, strict=True))
     # Without the cache of shapes: with free sizes, making its entries takes longer than what they save.
     with _quiet(), dynamo_config.patch(fake_tensor_cache_enabled=False):
         program: Any = torch.onnx.export(

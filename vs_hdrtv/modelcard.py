@@ -14,6 +14,7 @@ from .networks import parts
 from .networks.parts import Part
 
 _HDCFM = "G. He et al., SDRTV-to-HDRTV via Hierarchical Dynamic Context Feature Mapping, ACM Multimedia 2022"
+_VITM_TC = "Y. Ye et al., Deep Video Inverse Tone Mapping Based on Temporal Clues (VITM-TC), CVPR 2024"
 _KPN_MFI = "G. Cao et al., A Kernel Prediction Network with Multi-frame Interaction for Video Inverse Tone Mapping, IJCAI 2022"
 
 PAPERS = {
@@ -23,6 +24,8 @@ PAPERS = {
     "kpn_mfi": _KPN_MFI,
     "hdcfm_mfi": f"{_HDCFM}; with the interaction of {_KPN_MFI}",
     "flow": "of this project, in the line of D. Sun et al., PWC-Net, CVPR 2018; the flow that VITM-TC's stages start from",
+    "icam": f"{_VITM_TC}, section 3.3",
+    "fcpm": f"{_VITM_TC}, section 3.4",
 }
 """Network -> its paper."""
 

@@ -202,7 +202,8 @@ def write(
 
     chain = parts.of(model, arguments)
     names = [each for each in parts.graphs(chain) if steady or each in chain]
-    reads = list(dict.fromkeys(signal for part in chain.values() for signal in part.reads if signal != "features"))
+    signals = dict.fromkeys(signal for part in chain.values() for signal in part.reads)
+    reads = [signal for signal in signals if signal in parts.CHANNELS and signal != "features"]  # others are the parts' own
     files = {each: output / modelcard.file_name(name, each) for each in (modelcard.WEIGHTS, *names)}
     card = output / f"{name}.toml"
     try:

@@ -165,11 +165,15 @@ def _has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def at_least_smallest(run: Network, graph: str = WHOLE) -> Network:
+def at_least_smallest(run: Network, card: ModelCard, graph: str = WHOLE) -> Network:
     """`run` for frames of any size: small ones are extended by their edge pixels to `SMALLEST` a side and cropped again.
 
-    Serves numpy arrays and torch tensors alike, one or several of one size. Statistics, which are the last, have no pixels.
+    Serves numpy arrays and torch tensors alike, one or several of one size. Statistics, which are the last, have no pixels. A
+    part with inputs of several sizes is left as it is: whoever runs it extends the frames that all begins with.
     """
+    part = card.parts.get(graph.partition(".")[0])
+    if part is not None and part.multiple > 1:
+        return run
     pictures = -1 if graph.endswith(f".{STEADY}") else None
 
     def padded(*arrays: Any) -> Any:

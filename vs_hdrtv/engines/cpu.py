@@ -53,9 +53,8 @@ class CpuEngine:
             model = self._core.read_model(str(path))
         except RuntimeError as error:
             raise InputError(f"engine 'cpu': OpenVINO cannot read {path}: {str(error).splitlines()[-1]}") from None
-        return at_least_smallest(
-            _Compiled(self._core, model, self.threads, self._lock, one_of_several=not graph.startswith(WHOLE)), graph
-        )
+        several = not graph.startswith(WHOLE)
+        return at_least_smallest(_Compiled(self._core, model, self.threads, self._lock, one_of_several=several), card, graph)
 
     def upload(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array itself."""

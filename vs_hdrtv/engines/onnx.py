@@ -89,7 +89,7 @@ class _OnnxEngine:
                 result: Floats = session.run(None, inputs)[0]
             return result
 
-        return at_least_smallest(run, graph)
+        return at_least_smallest(run, card, graph)
 
     def upload(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array itself."""

@@ -71,14 +71,14 @@ def extend_openvino(core: Any) -> None:
 
 
 def _deform_conv(node: Any) -> list[Any]:
-    """DeformConv as the export writes it (3x3, stride 1, padding 1, with bias) in OpenVINO's operators."""
+    """DeformConv as the export writes it (3x3, stride 1, padding 1, with bias, perhaps a mask) in OpenVINO's operators."""
     from openvino import opset8
 
-    x, weight, offset, bias = (node.get_input(index) for index in range(4))
+    x, weight, offset, bias, *mask = (node.get_input(index) for index in range(node.get_input_size()))
     ones, groups = [1, 1], node.get_attribute("offset_group", 1)
     # Padded as ONNX defines it: a tap between the edge pixel and the outside has its share of the edge pixel.
     y = opset8.deformable_convolution(
-        x, offset, weight, ones, ones, ones, ones, deformable_group=groups, bilinear_interpolation_pad=True
+        x, offset, weight, ones, ones, ones, ones, *mask, deformable_group=groups, bilinear_interpolation_pad=True
     )
     shape = opset8.constant(np.array([1, -1, 1, 1], np.int64))
     return opset8.add(y, opset8.reshape(bias, shape, False)).outputs()  # type: ignore[no-any-return]

@@ -69,7 +69,7 @@ class TorchEngine:
                 with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
                     return network(*(frame.to(kind) for frame in frames)).float()  # type: ignore[no-any-return]
 
-        return at_least_smallest(run, graph)
+        return at_least_smallest(run, card, graph)
 
     def upload(self, array: NDArray[Any]) -> Tensor:
         """See `Engine.upload`."""

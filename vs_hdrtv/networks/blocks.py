@@ -20,6 +20,14 @@ def global_average(x: Tensor) -> Tensor:
     return statistics.statistic(lambda: x.mean((2, 3), keepdim=True), x.shape[1], 1, 1)
 
 
+def zeroed[Layer: (nn.Conv2d, nn.ConvTranspose2d)](layer: Layer) -> Layer:
+    """`layer` with all its parameters 0: what it gives starts at 0."""
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.zero_()
+    return layer
+
+
 class InstanceNorm(nn.InstanceNorm2d):
     """InstanceNorm with weights, its mean and biased variance being statistics of the frame."""
 

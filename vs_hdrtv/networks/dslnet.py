@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import InputError
-from .blocks import global_average
+from .blocks import global_average, zeroed
 from .deformable import TAPS, DeformableConv2d
 from .depthwise import DepthwiseConv2d, depthwise_conv2d
 
@@ -47,14 +47,6 @@ LARGE = 17
 
 WHITE = 0.58
 """PQ code value of reference white, which SDR's white starts as."""
-
-
-def _zero[Layer: (nn.Conv2d, nn.ConvTranspose2d)](layer: Layer) -> Layer:
-    """`layer` with all its parameters 0: what it gives starts at 0."""
-    with torch.no_grad():
-        for parameter in layer.parameters():
-            parameter.zero_()
-    return layer
 
 
 def _carry(layer: nn.Conv2d | DeformableConv2d, gain: float = 1.0, first: int = 0) -> None:
@@ -107,7 +99,7 @@ class LDOE(nn.Module):
         self.wide_in = DepthwiseConv2d(channels, LARGE)
         self.dynamic = DynamicDepthwiseConv(channels)
         self.wide_out = DepthwiseConv2d(channels, LARGE)
-        self.up = _zero(nn.ConvTranspose2d(channels, 2 * TAPS * frames, 2, stride=2))
+        self.up = zeroed(nn.ConvTranspose2d(channels, 2 * TAPS * frames, 2, stride=2))
 
     def forward(self, window: Tensor) -> Tensor:
         """(N, 3 F, H, W) -> offsets (N, 18 F, H, W) in pixels."""
@@ -179,7 +171,7 @@ class SME(nn.Module):
 
     def __init__(self, inputs: int, channels: int) -> None:
         super().__init__()
-        self.pool, self.conv = average_pool(), _zero(nn.Conv2d(inputs, 2 * channels, 1))
+        self.pool, self.conv = average_pool(), zeroed(nn.Conv2d(inputs, 2 * channels, 1))
 
     def forward(self, current: Tensor) -> Tensor:
         """(N, K, h, w) -> scale and shift (N, 2 C, h/2, w/2)."""
@@ -191,7 +183,7 @@ class GlobalEstimation(nn.Module):
 
     def __init__(self, inputs: int, hidden: int, channels: int) -> None:
         super().__init__()
-        self.conv_in, self.conv_out = nn.Conv2d(inputs, hidden, 1), _zero(nn.Conv2d(hidden, 2 * channels, 1))
+        self.conv_in, self.conv_out = nn.Conv2d(inputs, hidden, 1), zeroed(nn.Conv2d(hidden, 2 * channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, K, h, w) -> scale and shift (N, 2 C, 1, 1)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -61,8 +63,8 @@ def parts_of(network: nn.Module, model: str) -> dict[str, parts.Part]:
         network: of the registry's name `model`.
         model: key of `registry.NETWORKS`.
     """
-    frames = getattr(network, "frames", None)
-    return parts.of(model, {"radius": frames // 2} if isinstance(frames, int) else None)
+    frames, arguments = getattr(network, "frames", None), getattr(network, "arguments", None)
+    return parts.of(model, {"radius": frames // 2} if isinstance(frames, int) else arguments)
 
 
 def graph(network: nn.Module, model: str, name: str) -> nn.Module:
@@ -109,4 +111,7 @@ def statistics_size(network: nn.Module, model: str, part: str) -> int:
 
 
 def _module(network: nn.Module, part: str) -> nn.Module:
-    return network if part == parts.WHOLE else network.get_submodule(part)
+    if part == parts.WHOLE:
+        return network
+    find: Callable[[str], nn.Module] = getattr(network, "part", network.get_submodule)
+    return find(part)

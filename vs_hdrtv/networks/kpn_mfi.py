@@ -122,9 +122,9 @@ class NoInteraction(nn.Module):
 INTERACTIONS: Mapping[bool, type[nn.Module]] = {True: MultiFrameInteraction, False: NoInteraction}
 
 
-def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+def conv3x3(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
     """3x3 convolution whose initial weights keep the size of what passes through it and a ReLU (He et al. 2015)."""
-    layer = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1)
+    layer = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=dilation, dilation=dilation)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     return layer
 

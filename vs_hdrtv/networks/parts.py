@@ -7,8 +7,8 @@ module. Every part is one graph (`PART`), and one that makes statistics of the w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InputError
@@ -22,8 +22,17 @@ STATISTICS, STEADY = "statistics", "steady"
 MAX_RADIUS = 16
 """Frames on each side that a network may look at."""
 
-CHANNELS = {"sdr": 3, "hdr": 3, "features": 64, "reference": 3, "flow": 2}
-"""Of each signal that parts read or write."""
+CHANNELS = {"sdr": 3, "hdr": 3, "features": 64, "reference": 3, "flow": 2, "linear": 3, "mask": 1}
+"""Of each signal that parts read or write, where a part does not say otherwise."""
+
+MULTIPLE, LEAST = 16, 64
+"""Sides of frames that ICAM and FCPM take are multiples of the one and no less than the other."""
+
+SHRUNK = {"deep": 16, "deep_reference": 16, "state": 2, "forward_state": 2, "backward_state": 2}
+"""Signals of fewer pixels than the frame: how many of a side are one of theirs."""
+
+ICAM_CHANNELS, ICAM_LEVELS, FCPM_CHANNELS = 24, (32, 48, 64, 96), 24
+"""What these networks are made with: channels of ICAM's features at full size and at 1/2 ... 1/16, channels of FCPM's states."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +43,15 @@ class Part:
         reads: signal to frame offsets, in the order of the arguments.
         writes: the signal that it gives.
         statistics: the signals among `reads` that its statistics of the whole frame are made of; empty where it makes none.
+        channels: of signals that `CHANNELS` does not have, or has otherwise.
+        multiple: that the frame's sides are of. Above 1, whoever runs the part extends frames; at 1, engines extend small ones.
     """
 
     reads: Mapping[str, tuple[int, ...]]
     writes: str
     statistics: tuple[str, ...] = ()
+    channels: Mapping[str, int] = field(default_factory=dict)
+    multiple: int = 1
 
     def graph(self, name: str) -> Mapping[str, tuple[int, ...]]:
         """What the part itself (any name but the two), `STATISTICS` or `STEADY` reads, in the order of the arguments."""
@@ -52,7 +65,7 @@ def of(network: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Pa
 
     Args:
         network: key of `registry.NETWORKS`.
-        arguments: that it is made with; DSLNet's `radius`.
+        arguments: that it is made with; of these DSLNet's `radius` matters, and the channels of ICAM and FCPM.
 
     Raises:
         InputError: `network` is unknown, or `radius` is no number of frames.
@@ -60,8 +73,10 @@ def of(network: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Pa
     radius = (arguments or {}).get("radius", 1)
     if type(radius) is not int or not 0 <= radius <= MAX_RADIUS:
         raise InputError(f"networks: radius of {network} is {radius!r}; it must be a whole number, 0 to {MAX_RADIUS}")
-    if network not in _READS:
-        raise InputError(f"networks: unknown network {network!r}; choose one of {', '.join(_READS)}")
+    if network not in _READS and network not in _PARTS:
+        raise InputError(f"networks: unknown network {network!r}; choose one of {', '.join([*_READS, *_PARTS])}")
+    if network in _PARTS:
+        return _PARTS[network](arguments or {})
     window = {"sdr": tuple(range(-radius, radius + 1))}
     if network == "dslnet":
         return {
@@ -85,6 +100,55 @@ _READS: dict[str, Mapping[str, tuple[int, ...]]] = {
     "flow": {"sdr": (0,), "reference": (0,)},
 }
 """Network -> what it reads as a whole."""
+
+
+def _icam(arguments: Mapping[str, Any]) -> dict[str, Part]:
+    """ICAM's parts, `orders.recover`; `warp` and `validity` are for `align_reference`."""
+    channels = arguments.get("channels", ICAM_CHANNELS)
+    deepest = arguments.get("levels", ICAM_LEVELS)[-1]
+    own = dict.fromkeys(("features", "reference_features", "aligned"), channels) | dict.fromkeys(
+        ("deep", "deep_reference"), deepest
+    )
+    compared = ("features", "reference_features", "flow")
+    rows = {
+        "encode": (("sdr",), "features"),
+        "correct": (compared, "flow"),
+        "collect": (compared, "aligned"),
+        "fuse": (("features", "aligned"), "features"),
+        "condense": (("aligned",), "deep_reference"),
+        "descend": (("features",), "deep"),
+        "aggregate": (("deep", "deep_reference"), "deep"),
+        "validity": (compared, "mask"),
+        "warp": (("sdr", "flow"), "sdr"),
+        "reconstruct": (("features", "deep"), "linear"),
+    }
+    return _at_once(rows, own)
+
+
+def _fcpm(arguments: Mapping[str, Any]) -> dict[str, Part]:
+    """FCPM's parts, `orders.propagate`."""
+    keyframes, flows = (tuple(f"{name}_{index}" for index in range(1, 6)) for name in ("keyframe", "flow"))
+    own = dict.fromkeys(("state", "forward_state", "backward_state"), arguments.get("channels", FCPM_CHANNELS))
+    own |= dict.fromkeys((*keyframes, "linear_next", "linear_previous"), 3) | dict.fromkeys(flows, 2)
+    rows = {
+        "merge": (("sdr", *keyframes, *flows), "linear"),
+        "backward": (("linear", "linear_next", "state", "flow"), "state"),
+        "forward": (("linear", "linear_previous", "state", "flow"), "state"),
+        "residual": (("linear", "forward_state", "backward_state"), "linear"),
+    }
+    return _at_once(rows, own)
+
+
+def _at_once(rows: Mapping[str, tuple[tuple[str, ...], str]], channels: Mapping[str, int]) -> dict[str, Part]:
+    """Parts of a table: what each reads, all of the same call, and what it writes."""
+    return {
+        name: Part(dict.fromkeys(reads, (0,)), writes, channels=channels, multiple=MULTIPLE)
+        for name, (reads, writes) in rows.items()
+    }
+
+
+_PARTS: dict[str, Callable[[Mapping[str, Any]], dict[str, Part]]] = {"icam": _icam, "fcpm": _fcpm}
+"""Network that is never run as a whole -> its parts by its arguments."""
 
 
 def graphs(parts: Mapping[str, Part]) -> dict[str, Mapping[str, tuple[int, ...]]]:

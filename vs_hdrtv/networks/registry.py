@@ -9,9 +9,11 @@ from torch import nn
 
 from ..errors import InputError
 from .dslnet import DSLNet
+from .fcpm import FCPM
 from .flow import Flow
 from .hdcfm import HDCFM
 from .hdcfm_mfi import HDCFMMFI
+from .icam import ICAM
 from .kpn_mfi import KPNMFI
 from .pdcg import PDCG
 
@@ -22,6 +24,8 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "kpn_mfi": KPNMFI,
     "hdcfm_mfi": HDCFMMFI,
     "flow": Flow,
+    "icam": ICAM,
+    "fcpm": FCPM,
 }
 
 

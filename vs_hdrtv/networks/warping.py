@@ -23,3 +23,12 @@ def warp(picture: Tensor, flow: Tensor) -> Tensor:
     columns = torch.arange(width, dtype=flow.dtype, device=flow.device) + flow[:, 0]
     grid = torch.stack([(2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)  # (N, H, W, 2)
     return functional.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def within(flow: Tensor) -> Tensor:
+    """Where a flow stays inside the reference: (N, 2, H, W) -> (N, 1, H, W), 1 inside and 0 outside."""
+    height, width = flow.shape[-2:]
+    rows = torch.arange(height, dtype=flow.dtype, device=flow.device)[:, None] + flow[:, 1]  # (N, H, W)
+    columns = torch.arange(width, dtype=flow.dtype, device=flow.device) + flow[:, 0]
+    inside = (rows >= 0) & (rows <= height - 1) & (columns >= 0) & (columns <= width - 1)
+    return inside[:, None].to(flow.dtype)

@@ -1,0 +1,305 @@
+"""ICAM of VITM-TC: one over-exposed key frame, recovered from references that were exposed otherwise, folded in one by one.
+
+Ye et al., Deep Video Inverse Tone Mapping Based on Temporal Clues, section 3.3. `networks/orders.py` says in which order the
+parts are run. What the paper leaves open is decided here:
+
+- 24 channels at full size, 32, 48, 64, 96 at 1/2 ... 1/16: full size costs memory and time, and a frame meets it twelve times.
+- Of the features' channels, three are the frame's code and never change, three are the *clue*, the code as it is known so far,
+  and the rest is learned. The clue starts as the code; each reference replaces a part of it, as much as its validity mask says.
+  The result is the clue and a residual, brought to light by the inverse camera curve. So an untrained network gives the frame's own
+  light without references, and with them a mixture with warped references, from where a short training gets further.
+- A reference is brought to the frame's exposure (`exposure.gain`, measured on what both expose well) before it is collected.
+- The flow's correction is made at 1/4, the residual offsets of the deformable convolution at 1/2, both starting at 0; the offsets
+  reach `FARTHEST` pixels from the flow. 8 groups, modulated; modulation starts at 1.
+- The validity mask sees both frames' features and where the reference clips; outside the reference it is 0.
+- The deepest features start as their own; `aggregate` adds to them.
+- `correct` compares with the frame's own features, `collect` with those that earlier references were folded into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..color.overexposure import overexposure_mask
+from ..errors import InputError
+from . import orders
+from .blocks import zeroed
+from .deformable import TAPS, DeformableConv2d
+from .exposure import code_of_signal, gain, light_of_code, signal_of_code
+from .kpn_mfi import conv3x3
+from .parts import ICAM_CHANNELS, ICAM_LEVELS
+from .swin import SwinBlock, extended
+from .warping import warp, within
+
+GROUPS = 8
+"""Offset groups of the deformable convolution."""
+
+FARTHEST = 8.0
+"""Pixels that a tap may look away from where the flow points."""
+
+GROWTH, DENSE_LAYERS, DENSE_BLOCKS = 12, 2, 3
+"""Channels that a layer of a dense block adds, layers of a block, blocks."""
+
+SWIN_BLOCKS = 4
+"""In `aggregate`."""
+
+SLOPE = 0.1
+"""Of LeakyReLU below 0."""
+
+CODE, CLUE, CARRIED = slice(0, 3), slice(3, 6), 6
+"""Channels of the features: the frame's code, what is known of it so far, and how many these are together."""
+
+relu = partial(functional.leaky_relu, negative_slope=SLOPE)
+
+
+class Encode(nn.Module):
+    """The first encoder block, F^l."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv_in, self.conv_out = conv3x3(3, channels), conv3x3(channels, channels - CARRIED)
+
+    def forward(self, sdr: Tensor) -> Tensor:
+        """(N, 3, H, W) -> features (N, C, H, W)."""
+        code = code_of_signal(sdr)
+        return torch.cat([code, code, relu(self.conv_out(relu(self.conv_in(code))))], dim=1)
+
+
+class Correct(nn.Module):
+    """Flow correction (equation 3)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        convs = conv3x3(3 * channels, 32, stride=2), conv3x3(32, 48, stride=2), *(conv3x3(48, 48, dilation=d) for d in (1, 2, 1))
+        self.convs = nn.Sequential(*(each for conv in convs for each in (conv, nn.LeakyReLU(SLOPE))))
+        self.last = zeroed(conv3x3(48, 2))
+
+    def forward(self, features: Tensor, reference_features: Tensor, flow: Tensor) -> Tensor:
+        """Two of (N, C, H, W), flow (N, 2, H, W) -> flow (N, 2, H, W)."""
+        seen = [features, reference_features, warp(reference_features, flow)]
+        correction = self.last(self.convs(torch.cat(seen, dim=1)))  # (N, 2, H/4, W/4), in pixels of that size
+        return flow + 4 * functional.interpolate(correction, scale_factor=4.0, mode="bilinear")
+
+
+class Collect(nn.Module):
+    """Flow-guided modulated deformable convolution (equation 5), and the validity mask of what it gives."""
+
+    def __init__(self, channels: int, hidden: int = 32) -> None:
+        super().__init__()
+        self.offsets = nn.Sequential(
+            conv3x3(2 * channels, hidden, stride=2),
+            nn.LeakyReLU(SLOPE),
+            conv3x3(hidden, hidden),
+            nn.LeakyReLU(SLOPE),
+            zeroed(nn.Conv2d(hidden, 3 * TAPS * GROUPS, 1)),
+        )
+        self.deformable = DeformableConv2d(channels, channels - 1)
+        self.masks = nn.Sequential(conv3x3(2 * channels, 16), nn.LeakyReLU(SLOPE), conv3x3(16, channels - 3))
+        with torch.no_grad():  # the reference's code starts as it is, merely moved
+            self.deformable.weight[CODE] = 0
+            self.deformable.weight[CODE, CODE, 1, 1] = torch.eye(3)
+            self.deformable.bias[CODE] = 0
+
+    def forward(self, features: Tensor, reference_features: Tensor, flow: Tensor) -> Tensor:
+        """Two of (N, C, H, W), flow (N, 2, H, W) -> aligned (N, C, H, W): code by its mask, that mask, features by theirs."""
+        collected, valid, clipped = self.collected(features, reference_features, flow)
+        own = valid[:, :1] * (1 - clipped)  # where a reference clips, it has no light to lend
+        return torch.cat([collected[:, CODE] * own, own, collected[:, 3:] * valid[:, 1:]], dim=1)
+
+    def collected(self, features: Tensor, reference_features: Tensor, flow: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The arguments of `forward` -> unmasked (N, C - 1, H, W), masks (N, C - 3, H, W), what clips (N, 1, H, W)."""
+        inside = within(flow)
+        moved = warp(reference_features, flow)
+        signal = signal_of_code(moved[:, CODE]) * inside  # (N, 3, H, W)
+        factor = code_of_signal(gain(signal_of_code(features[:, CODE]), signal)).to(moved.dtype)  # (N, 1, 1, 1)
+        clipped = overexposure_mask(signal)
+        matched, moved = (
+            torch.cat([each[:, :CARRIED] * factor, each[:, CARRIED:]], dim=1) for each in (reference_features, moved)
+        )
+        offset, modulation = self.guided(features, moved, flow)
+        collected = self.deformable(matched, offset, modulation)
+        valid = torch.sigmoid(self.masks(torch.cat([features, collected, clipped], dim=1))) * inside
+        return collected, valid, clipped
+
+    def guided(self, features: Tensor, moved: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+        """Two of (N, C, H, W), flow -> offsets (N, 18 G, H, W), the flow and what is learned, and modulation (N, 9 G, H, W)."""
+        n, _, height, width = flow.shape
+        found = self.offsets(torch.cat([features, moved], dim=1))  # (N, 27 G, H/2, W/2)
+        residual, modulation = found.split([2 * TAPS * GROUPS, TAPS * GROUPS], dim=1)
+        residual, modulation = FARTHEST * torch.tanh(residual), 2 * torch.sigmoid(modulation)
+        residual, modulation = (
+            functional.interpolate(each, scale_factor=2.0, mode="bilinear") for each in (residual, modulation)
+        )
+        offset = residual.reshape(n, TAPS * GROUPS, 2, height, width) + flow.flip(1)[:, None]  # (dy, dx)
+        return offset.reshape(n, 2 * TAPS * GROUPS, height, width), modulation
+
+
+class Validity(nn.Module):
+    """M_ref alone, averaged over its channels, sharing the weights of `collect`."""
+
+    opset = DeformableConv2d.opset
+
+    def __init__(self, collect: Collect) -> None:
+        super().__init__()
+        self.collect = collect
+
+    def forward(self, features: Tensor, reference_features: Tensor, flow: Tensor) -> Tensor:
+        """Two of (N, C, H, W), flow (N, 2, H, W) -> mask (N, 1, H, W) in [0, 1]."""
+        return self.collect.collected(features, reference_features, flow)[1].mean(1, keepdim=True)
+
+
+class Warp(nn.Module):
+    """The plain backward warp, which has no weights."""
+
+    def forward(self, sdr: Tensor, flow: Tensor) -> Tensor:
+        """The reference (N, 3, H, W), flow (N, 2, H, W) -> (N, 3, H, W)."""
+        return warp(sdr, flow)
+
+
+class DenseBlock(nn.Module):
+    """Layers that each see what all before them gave, brought to the input's channels and added to it (Huang et al. 2017)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(conv3x3(channels + GROWTH * index, GROWTH) for index in range(DENSE_LAYERS))
+        self.last = nn.Conv2d(channels + GROWTH * DENSE_LAYERS, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        found = x
+        for layer in self.layers:
+            found = torch.cat([found, relu(layer(found))], dim=1)
+        return x + self.last(found)  # type: ignore[no-any-return]
+
+
+class Fuse(nn.Module):
+    """Three dense blocks over the frame's features and the aligned ones (equation 6)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        blocks = (DenseBlock(channels) for _ in range(DENSE_BLOCKS))
+        last = nn.Conv2d(channels, channels - CARRIED, 1)
+        self.layers = nn.Sequential(nn.Conv2d(2 * channels, channels, 1), *blocks, last)
+
+    def forward(self, features: Tensor, aligned: Tensor) -> Tensor:
+        """Two of (N, C, H, W) -> features (N, C, H, W)."""
+        learned = features[:, CARRIED:] + self.layers(torch.cat([features, aligned], dim=1))
+        clue = features[:, CLUE] * (1 - aligned[:, 3:4]) + aligned[:, CODE]
+        return torch.cat([features[:, CODE], clue, learned], dim=1)
+
+
+class Aggregate(nn.Module):
+    """Global feature aggregation: four Swin blocks over both frames' deepest features (equation 7)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.entry = nn.Conv2d(2 * channels, channels, 1)
+        self.blocks = nn.ModuleList(SwinBlock(channels, shifted=bool(index % 2)) for index in range(SWIN_BLOCKS))
+        self.last = zeroed(nn.Conv2d(channels, channels, 1))
+
+    def forward(self, deep: Tensor, deep_reference: Tensor) -> Tensor:
+        """Two of (N, C5, H/16, W/16) -> (N, C5, H/16, W/16)."""
+        height, width = deep.shape[-2:]
+        x, unseen = extended(self.entry(torch.cat([deep, deep_reference], dim=1)))
+        for block in self.blocks:
+            x = block(x, unseen)
+        return deep + self.last(x[:, :, :height, :width])  # type: ignore[no-any-return]
+
+
+class Reconstruct(nn.Module):
+    """The U-Net below its first encoder block: encoder levels, decoder with skips, and the residual."""
+
+    def __init__(self, channels: int, levels: Sequence[int]) -> None:
+        super().__init__()
+        sizes = [channels, *levels]
+        self.downs = nn.ModuleList(
+            nn.Sequential(conv3x3(fine, coarse, stride=2), nn.LeakyReLU(SLOPE), conv3x3(coarse, coarse), nn.LeakyReLU(SLOPE))
+            for fine, coarse in zip(sizes, levels, strict=False)
+        )
+        self.ups = nn.ModuleList(conv3x3(coarse + fine, fine) for fine, coarse in zip(sizes, levels, strict=False))
+        self.last = zeroed(conv3x3(channels, 3))
+
+    def descend(self, features: Tensor) -> Tensor:
+        """(N, C, H, W) -> the deepest features (N, C5, H/16, W/16)."""
+        for down in self.downs:
+            features = down(features)
+        return features
+
+    def forward(self, features: Tensor, deep: Tensor) -> Tensor:
+        """(N, C, H, W), (N, C5, H/16, W/16) -> linear (N, 3, H, W)."""
+        skips = [features]
+        for down in list(self.downs)[:-1]:
+            skips.append(down(skips[-1]))
+        x = deep
+        for up, skip in zip(reversed(self.ups), reversed(skips), strict=True):
+            x = relu(up(torch.cat([functional.interpolate(x, scale_factor=2.0, mode="nearest"), skip], dim=1)))
+        return light_of_code(features[:, CLUE] + self.last(x))
+
+
+class Descend(nn.Module):
+    """The U-Net's encoder alone, sharing the weights of `reconstruct`."""
+
+    def __init__(self, reconstruct: Reconstruct) -> None:
+        super().__init__()
+        self.reconstruct = reconstruct
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C5, H/16, W/16)."""
+        return self.reconstruct.descend(features)
+
+
+class ICAM(nn.Module):
+    """A key frame's light from the frame and any number of references.
+
+    Signals: `sdr` (N, 3, H, W) in [0, 1], `flow` (N, 2, H, W) pixels, `linear` (N, 3, H, W) in [0, inf), 1.0 = reference white;
+    H and W multiples of 16, at least 64.
+
+    Args:
+        channels: of the features at full size, a multiple of 8, more than 8.
+        levels: channels at 1/2 ... 1/16; the last a multiple of 4.
+
+    Raises:
+        InputError: the numbers are others.
+    """
+
+    def __init__(self, channels: int = ICAM_CHANNELS, levels: Sequence[int] = ICAM_LEVELS) -> None:
+        super().__init__()
+        if channels % GROUPS or channels <= GROUPS or len(levels) != 4 or levels[-1] % 4:
+            raise InputError(
+                f"icam: channels is {channels} and levels {list(levels)}; give a multiple of {GROUPS} above it, and four "
+                "numbers, the last a multiple of 4"
+            )
+        self.arguments = {"channels": channels, "levels": list(levels)}
+        self.encode, self.correct, self.collect = Encode(channels), Correct(channels), Collect(channels)
+        self.fuse, self.aggregate, self.reconstruct = Fuse(channels), Aggregate(levels[-1]), Reconstruct(channels, levels)
+        sizes = [channels, *levels]
+        convs = (conv3x3(fine, coarse, stride=2) for fine, coarse in zip(sizes, levels, strict=False))
+        self.condense = nn.Sequential(*(each for conv in convs for each in (conv, nn.LeakyReLU(SLOPE))))
+        self.warp = Warp()
+
+    def part(self, name: str) -> nn.Module:
+        """A part by its name in `parts`; two share the weights of others, so that no weight has two names."""
+        if name == "descend":
+            return Descend(self.reconstruct)
+        return Validity(self.collect) if name == "validity" else self.get_submodule(name)
+
+    def forward(self, sdr: Tensor, references: Sequence[Tensor], flows: Sequence[Tensor]) -> Tensor:
+        """A frame, its references (each (N, 3, H, W)) and the flows to them (each (N, 2, H, W)) -> linear (N, 3, H, W)."""
+        return self.with_flows(sdr, references, flows)[0]
+
+    def with_flows(self, sdr: Tensor, references: Sequence[Tensor], flows: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """As `forward`, with the corrected flows (for the loss of equation 4), each (N, 2, H, W)."""
+        corrected: list[Tensor] = []
+
+        def correct(*arguments: Tensor) -> Tensor:
+            corrected.append(self.correct(*arguments))
+            return corrected[-1]
+
+        run: dict[str, Callable[..., Any]] = {name: self.part(name) for name in orders.RECOVER} | {"correct": correct}
+        return orders.recover(run, sdr, zip(references, flows, strict=True)), corrected
