@@ -6,8 +6,8 @@ parts are run. What the paper leaves open is decided here:
 - 24 channels at full size, 32, 48, 64, 96 at 1/2 ... 1/16: full size costs memory and time, and a frame meets it twelve times.
 - Of the features' channels, three are the frame's code and never change, three are the *clue*, the code as it is known so far,
   and the rest is learned. The clue starts as the code; each reference replaces a part of it, as much as its validity mask says.
-  The result is the clue and a residual, brought to light by the inverse camera curve. So an untrained network gives the frame's own
-  light without references, and with them a mixture with warped references, from where a short training gets further.
+  The result is the clue and a residual, brought to light by the inverse camera curve. So an untrained network gives the frame's
+  own light without references, and with them a mixture with warped references, from where a short training gets further.
 - A reference is brought to the frame's exposure (`exposure.gain`, measured on what both expose well) before it is collected.
 - The flow's correction is made at 1/4, the residual offsets of the deformable convolution at 1/2, both starting at 0; the offsets
   reach `FARTHEST` pixels from the flow. 8 groups, modulated; modulation starts at 1.
