@@ -6,8 +6,9 @@ flow. It takes the place of GMA in VITM-TC, section 3.2. What is different here:
 
 - Exposure: both frames are divided by the level of what both expose well (`color.exposure`) and compressed alike, so that one
   scene has one value in both; masks of what is clipped and of what is dark go in beside them, since texture is lost there.
-- Features are compared by their cosine, and the soft maximum of the window is a first guess of the correction: where there is no
-  texture it is none, and the network knows how to match before it has learned.
+- Two guesses of the correction stand beside what is learned, and how far each is believed is learned for each pixel: the soft
+  maximum of the window of cosines, and Lucas and Kanade's step along the slopes of the pixels that are clipped in neither frame.
+  By the second the network has a flow before it has learned anything, which a short training starts from.
 - One set of estimating convolutions serves all levels: motion is alike at all sizes, and each level teaches the others. Dilated,
   they look 9 pixels of a level far, to fill what is clipped from around.
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import itertools
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -45,11 +47,25 @@ HIDDEN = 32
 RADIUS = 3
 """Pixels of a level that the window of comparison reaches: 372 of the frame over all levels."""
 
+SIDE = 2 * RADIUS + 1
+
 DILATIONS = (1, 1, 2, 4)
 """Of the estimating convolutions but the last."""
 
 SLOPE = 0.1
 """Of LeakyReLU below 0."""
+
+BELIEFS = (-3.0, 2.0)
+"""How far (of a sigmoid) the match of features and the step along the slopes are believed to begin with."""
+
+WINDOW = 7
+"""Pixels a side that Lucas and Kanade's step sums over."""
+
+DAMPING = 1e-3
+"""Added to the squared slopes: that of noise and little more, 0.03 a pixel."""
+
+PICTURE = 4
+"""Channels of a level's picture."""
 
 SHARPNESS = 15.0
 """Of the soft maximum to begin with: cosines that differ by 0.1 then weigh 4.5 : 1."""
@@ -90,18 +106,52 @@ def normalised(sdr: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
 def correlation(one: Tensor, other: Tensor) -> Tensor:
     """1 + cosine of `one` and of `other` moved by up to `RADIUS` pixels: two (N, C, H, W) -> (N, (2 RADIUS + 1)^2, H, W).
 
-    Channel `(2 RADIUS + 1) row + column` is of what lies `column - RADIUS` to the right and `row - RADIUS` below. Outside it
+    Channel `(2 RADIUS + 1) column + row` is of what lies `column - RADIUS` to the right and `row - RADIUS` below. Outside it
     is 0, as of what is least alike.
     """
     height, width = one.shape[-2:]
-    side = 2 * RADIUS + 1
     one, other = (torch.cat([functional.normalize(each, dim=1), torch.ones_like(each[:, :1])], dim=1) for each in (one, other))
     around = functional.pad(other, [RADIUS] * 4)  # (N, C + 1, H + 2 RADIUS, W + 2 RADIUS)
-    products = []
-    for row in range(side):
-        strip = around[:, :, row : row + height]
-        products += [(one * strip[..., column : column + width]).sum(1, keepdim=True) for column in range(side)]
+    strips = torch.stack([around[:, :, row : row + height] for row in range(SIDE)], dim=1)  # (N, SIDE, C + 1, H, W + 2 RADIUS)
+    products = [(one[:, None] * strips[..., column : column + width]).sum(2) for column in range(SIDE)]
     return torch.cat(products, dim=1)
+
+
+def gradient_step(one: Tensor, other: Tensor, weight: Tensor) -> Tensor:
+    """Lucas and Kanade's step (1981): the way that explains the difference of two pictures by their slopes, in windows.
+
+    Args:
+        one: (N, C, H, W).
+        other: the same, moved onto it as well as is known.
+        weight: (N, 1, H, W), 0 where one of them tells nothing.
+
+    Returns:
+        (N, 2, H, W), `(dx, dy)`, in pixels, less than `RADIUS`; towards 0 where nothing has a slope.
+    """
+    height, width = one.shape[-2:]
+    around = functional.pad((one + other) / 2, [1] * 4, mode="replicate")
+    right = (around[..., 1:-1, 2:] - around[..., 1:-1, :width]) / 2  # (N, C, H, W)
+    down = (around[..., 2:, 1:-1] - around[..., :height, 1:-1]) / 2
+    lacking = one - other
+    maps = (right * right, right * down, down * down, right * lacking, down * lacking)
+    sums = torch.cat([each.sum(1, keepdim=True) for each in maps], dim=1) * weight  # (N, 5, H, W)
+    sums = functional.avg_pool2d(sums, WINDOW, stride=1, padding=WINDOW // 2)
+    xx, xy, yy, x, y = sums.chunk(5, dim=1)
+    xx, yy = xx + DAMPING, yy + DAMPING
+    step = torch.cat([yy * x - xy * y, xx * y - xy * x], dim=1) / (xx * yy - xy * xy)
+    return RADIUS * torch.tanh(step / RADIUS)
+
+
+class Level(NamedTuple):
+    """A frame at a level's size.
+
+    Attributes:
+        picture: (N, PICTURE, H, W) its colours as `normalised`, and what is clipped; float32.
+        features: (N, MATCHED, H, W).
+    """
+
+    picture: Tensor
+    features: Tensor
 
 
 class FeaturePyramid(nn.Module):
@@ -119,60 +169,68 @@ class FeaturePyramid(nn.Module):
         self.levels = nn.ModuleList([stem, *rest])
         self.matched = nn.ModuleList(nn.Conv2d(channels, MATCHED, 1) for channels in CHANNELS)
 
-    def forward(self, frame: Tensor) -> list[Tensor]:
-        """(N, 5, 64 h, 64 w) -> five of (N, MATCHED, H, W), the finest first, (16 h, 16 w), the last (h, w)."""
+    def forward(self, frame: Tensor) -> list[Level]:
+        """(N, 5, 64 h, 64 w) float32 -> five levels, the finest first, (16 h, 16 w), the last (h, w)."""
         found = []
+        picture = functional.avg_pool2d(frame[:, :PICTURE], FINEST)
+        kind = self.matched[0].weight.dtype
+        features = frame.to(kind)  # type: ignore[arg-type]
         for index in range(LEVELS):
             which = min(index, len(CHANNELS) - 1)
-            frame = self.levels[which](frame)
-            found.append(self.matched[which](frame))
+            features = self.levels[which](features)
+            found.append(Level(picture, self.matched[which](features)))
+            picture = functional.avg_pool2d(picture, 2)
         return found
 
 
 class Estimator(nn.Module):
-    """One level: what the warped reference shows beside the current frame, to a better flow. The same for all levels."""
+    """One level: what the moved reference shows beside the current frame, to a better flow. The same for all levels."""
 
     def __init__(self) -> None:
         super().__init__()
-        window = (2 * RADIUS + 1) ** 2
-        sizes = (window + MATCHED + HIDDEN + 6, 64, 64, 48, 48)
-        layers = [conv3x3(*sizes[index : index + 2], dilation) for index, dilation in enumerate(DILATIONS)]
+        sizes = (SIDE**2 + MATCHED + HIDDEN + 8, 64, 64, 48, 48)
+        layers = [conv3x3(*each, dilation) for each, dilation in zip(itertools.pairwise(sizes), DILATIONS, strict=True)]
         self.layers = nn.Sequential(*(each for layer in layers for each in (layer, nn.LeakyReLU(SLOPE))))
-        self.last = conv3x3(sizes[-1], 2 + HIDDEN)
+        self.last = conv3x3(sizes[-1], 4 + HIDDEN)
+        assert self.last.bias is not None
         with torch.no_grad():
-            self.last.weight[:2] *= 0.01  # the flow starts as what the comparison alone says
+            self.last.weight[:4] *= 0.01  # the flow starts as what the two guesses say
+            self.last.bias[2:4] = torch.tensor(BELIEFS)
         self.sharpness = nn.Parameter(torch.tensor(SHARPNESS).log())  # its logarithm moves as weights do
         places = torch.arange(-RADIUS, RADIUS + 1, dtype=torch.float32)
-        offsets = torch.stack([places.repeat(len(places)), places.repeat_interleave(len(places))])  # (2, window): dx, dy
+        offsets = torch.stack([places.repeat_interleave(SIDE), places.repeat(SIDE)])  # (2, SIDE^2): dx, dy
+        self.offsets: Tensor
         self.register_buffer("offsets", offsets[:, :, None, None], persistent=False)
 
-    def forward(
-        self, one: Tensor, other: Tensor, flow: Tensor, hidden: Tensor, clipped: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, one: Level, other: Level, flow: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """A level of both frames to flow and what else it tells the next one.
 
         Args:
-            one: (N, MATCHED, H, W) of the current frame.
+            one: of the current frame.
             other: of the reference.
             flow: (N, 2, H, W) so far, in pixels of this level, float32.
             hidden: (N, HIDDEN, H, W) of the coarser level.
-            clipped: masks (N, 1, H, W) of both frames.
 
         Returns:
             Flow and hidden, of the sizes of those that came in.
         """
-        kind = one.dtype
-        centre = (one.mean((2, 3), keepdim=True) + other.mean((2, 3), keepdim=True)) / 2  # (N, MATCHED, 1, 1)
-        one, other = one - centre, other - centre  # else all features of a frame point the same way
-        along = flow.detach()  # each level learns from its own result
-        # In half precision there are no places between the pixels of a large frame.
-        moved = warp(torch.cat([other, clipped[1]], dim=1).to(flow.dtype), along).to(kind)
-        products = correlation(one, moved[:, :-1])
+        kind = one.features.dtype
+        centre = (one.features.mean((2, 3), keepdim=True) + other.features.mean((2, 3), keepdim=True)) / 2
+        features = one.features - centre  # else all of a frame point the same way
+        reference = torch.cat([other.picture, (other.features - centre).to(flow.dtype)], dim=1)
+        moved = warp(reference, flow.detach())  # each level learns from its own result
+        shown = moved[:, :PICTURE]
+        known = (1 - one.picture[:, 3:4]) * (1 - shown[:, 3:4])  # (N, 1, H, W)
+        slope = gradient_step(one.picture[:, :3], shown[:, :3], known).to(kind)
+        products = correlation(features, moved[:, PICTURE:].to(kind))
         likely = functional.softmax(products * self.sharpness.exp(), dim=1)
-        guess = functional.conv2d(likely, self.offsets.to(kind))  # type: ignore[operator]  # (N, 2, H, W)
-        known = torch.cat([products, guess, one, hidden, flow.to(kind) / RADIUS, clipped[0], moved[:, -1:]], dim=1)
-        found = self.last(self.layers(known))
-        return flow + (guess + found[:, :2]).to(flow.dtype), found[:, 2:]
+        match = functional.conv2d(likely, self.offsets.to(kind))  # (N, 2, H, W)
+        clipped = one.picture[:, 3:4].to(kind), shown[:, 3:4].to(kind)
+        found = self.last(
+            self.layers(torch.cat([products, match, slope, features, hidden, flow.to(kind) / RADIUS, *clipped], dim=1))
+        )
+        way, belief, hidden = found[:, :2], torch.sigmoid(found[:, 2:4]), found[:, 4:]
+        return flow + (way + belief[:, :1] * match + belief[:, 1:] * slope).to(flow.dtype), hidden
 
 
 class Flow(nn.Module):
@@ -200,17 +258,13 @@ class Flow(nn.Module):
         kind = next(self.parameters()).dtype
         single = torch.promote_types(kind, torch.float32)
         both = normalised(padded(sdr).to(single), padded(reference).to(single))
-        clipped = [functional.avg_pool2d(each[:, 3:4], FINEST).to(kind) for each in both]  # (N, 1, 16 h, 16 w)
-        ones, others = (self.pyramid(each.to(kind)) for each in both)
-        masks = [clipped]
-        for _ in ones[1:]:
-            masks.append([functional.avg_pool2d(each, 2) for each in masks[-1]])
-        count, _, rows, columns = ones[-1].shape
+        ones, others = (self.pyramid(each) for each in both)
+        count, _, rows, columns = ones[-1].features.shape
         flow = torch.zeros(count, 2, rows, columns, dtype=single, device=sdr.device)
         hidden = torch.zeros(count, HIDDEN, rows, columns, dtype=kind, device=sdr.device)
         found = []
-        for index in reversed(range(len(ones))):
-            flow, hidden = self.estimator(ones[index], others[index], flow, hidden, (masks[index][0], masks[index][1]))
+        for index in reversed(range(LEVELS)):
+            flow, hidden = self.estimator(ones[index], others[index], flow, hidden)
             found.append(flow * FINEST * 2**index)
             if index:
                 flow = 2 * functional.interpolate(flow, scale_factor=2.0, mode="bilinear")

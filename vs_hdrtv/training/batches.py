@@ -27,7 +27,7 @@ Sample = pairs.Pair | clips.Clip | displacement.FlowPair | key_frames.KeyFrame |
 SIDES: Mapping[type, tuple[str, ...]] = {
     pairs.Pair: ("sdr", "hdr"),
     clips.Clip: ("sdr", "hdr"),
-    displacement.FlowPair: ("sdr", "reference", "flow"),
+    displacement.FlowPair: ("sdr", "reference", "flow", "seen"),
     key_frames.KeyFrame: tuple(field.name for field in dataclasses.fields(key_frames.KeyFrame)),
     key_frames.Segment: tuple(field.name for field in dataclasses.fields(key_frames.Segment)),
 }

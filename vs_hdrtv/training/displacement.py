@@ -185,7 +185,7 @@ def _seen(front: NDArray[np.float32], flow: NDArray[np.float64]) -> NDArray[np.f
     import cv2
 
     size = front.shape[-1]
-    x, y = ((np.arange(size) if index else np.arange(size)[:, None]) + flow[1 - index] for index in (1, 0))
-    at = (each.astype(np.float32) for each in (x, y))
+    rows, columns = np.arange(size)[:, None] + flow[1], np.arange(size) + flow[0]
+    at = columns.astype(np.float32), rows.astype(np.float32)
     there = cv2.remap(front[1], *at, interpolation=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=-1)
     return np.asarray(there == front[0], dtype=np.float64)[None]

@@ -213,11 +213,15 @@ class ClipMapping(FeatureMapping):
 LEVEL_WEIGHT = 0.7
 """Of a level's error, of that of the next finer one."""
 
+UNSEEN = 0.1
+"""Weight of a pixel that the reference does not show."""
+
 
 class OpticalFlow(FeatureMapping):
     """The flow between two frames: the end-point error at every size of the network's pyramid.
 
-    The error itself, and not its square: what lies behind something or outside the reference is guessed at, and errs by far.
+    The error itself, and not its square. What lies behind something or outside the reference can only be guessed at, and counts
+    as `UNSEEN` of a pixel.
 
     Raises:
         InputError: the recipe's model estimates no flow.
@@ -236,11 +240,11 @@ class OpticalFlow(FeatureMapping):
 
     def loss(self, network: nn.Module, *batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """See `Objective.loss`."""
-        sdr, reference, flow = batch
-        truth, total = padded(flow), flow.new_zeros(())
+        sdr, reference, flow, seen = batch
+        truth, weight, total = padded(flow), padded(UNSEEN + (1 - UNSEEN) * seen), flow.new_zeros(())
         for estimate in network.all_levels(sdr, reference):  # type: ignore[operator]
-            mean = functional.avg_pool2d(truth, truth.shape[-1] // estimate.shape[-1])
-            finest = temporal_losses.end_point_error(estimate, mean)
+            mean, where = (functional.avg_pool2d(each, truth.shape[-1] // estimate.shape[-1]) for each in (truth, weight))
+            finest = temporal_losses.end_point_error(estimate, mean, where)
             total = LEVEL_WEIGHT * total + finest
         return total, {"end_point": total.detach(), "finest": finest.detach()}
 

@@ -155,7 +155,7 @@ class Recipe:
             setup: of the run (`objectives.Objective.setup`): without a feature network the perceptual loss had no weight.
         """
         if self.kind == "flow":
-            return "end-point error at every size of the pyramid, over all pixels"
+            return "end-point error at every size of the pyramid, a tenth of it where the reference does not show the pixel"
         masked = bool(self.first_stage or self.references)
         parts = ["L1 on PQ over the pixels of the mask" if masked else CONTENTS[self.content]]
         perceptual = 0.0 if setup.get("perceptual", "none").startswith("none") else self.perceptual
