@@ -46,6 +46,20 @@ def plan_of(clip: vs.VideoNode) -> Plan | None:
     return _PLANS.get(clip) if isinstance(clip, vs.VideoNode) else None
 
 
+def check_signal(name: str, clip: vs.VideoNode, signal: str) -> None:
+    """Refuse a clip that a stage returned for another signal, which frame 0 would tell only once the network has run.
+
+    Raises:
+        InputError: it is one.
+    """
+    plan = plan_of(clip)
+    if plan is not None and plan.step.stage.writes != signal:
+        found = plan.step.stage
+        made = "finish it with modulate and enhance" if (found.writes, signal) == ("features", "hdr") else ""
+        remedy = made or f"give it the clip that went into {found.name}"
+        raise InputError(f"{name}: clip is {found.writes}, the result of {found.name}; it reads {signal}: {remedy}")
+
+
 def apply(
     stage: Stage,
     clips: Mapping[str, vs.VideoNode],
@@ -71,10 +85,7 @@ def apply(
     plans = {signal: plan for signal, clip in clips.items() if (plan := plan_of(clip)) is not None}
     for signal, plan in plans.items():
         found = plan.step.stage
-        if found.writes != signal:
-            made = "finish it with modulate and enhance" if (found.writes, signal) == ("features", "hdr") else ""
-            remedy = made or f"give it the clip that went into {found.name}"
-            raise InputError(f"{stage.name}: clip is {found.writes}, the result of {found.name}; it reads {signal}: {remedy}")
+        check_signal(stage.name, clips[signal], signal)
         if signal == "features":
             check_features(stage.name, _properties(found))
             if stage.card and found.card and stage.card.safetensors_sha256 != found.card.safetensors_sha256:
@@ -184,7 +195,7 @@ def _format(stage: Stage) -> vs.VideoFormat:
     return vs.core.query_video_format(vs.YUV, vs.INTEGER, stage.packing.depth, int(-1 in axes), int(-2 in axes))
 
 
-_COLOUR_PROPERTIES = (
+COLOUR_PROPERTIES = (
     "_Matrix", "_Transfer", "_Primaries", "_Range", "_ColorRange", "_ChromaLocation",
     "MasteringDisplayPrimariesX", "MasteringDisplayPrimariesY", "MasteringDisplayWhitePointX", "MasteringDisplayWhitePointY",
     "MasteringDisplayMinLuminance", "MasteringDisplayMaxLuminance", "ContentLightLevelMax", "ContentLightLevelAverage",
@@ -226,10 +237,10 @@ def _materialise(plan: Plan) -> vs.VideoNode:
         except InputError as error:
             raise vs.Error(str(error)) from None
         out = vs.core.create_video_frame(out_format.id, width, height)
-        _write(out, result, plan.engine)
+        write_planes(out, result, plan.engine)
         # What the next stage follows, should the user put something between.
         found = {} if cuts is None else {CUT: int(is_cut(cuts, n))}
-        _copy_properties(f[0].props, out.props, properties | found)
+        copy_properties(f[0].props, out.props, properties | found)
         return out
 
     # ModifyFrame alone runs one callback at a time; made anew for each frame inside FrameEval, they run in parallel.
@@ -256,7 +267,8 @@ def _window_clips(plan: Plan) -> tuple[list[vs.VideoNode], dict[Source, tuple[in
     return clips, positions
 
 
-def _write(out: vs.VideoFrame, result: Array, engine: Engine) -> None:
+def write_planes(out: vs.VideoFrame, result: Array, engine: Engine) -> None:
+    """A signal's value into a new frame of its format."""
     if isinstance(result, tuple):
         planes = result
     elif len(out) < result.shape[1]:  # features: (1, C, H, W) -> (1, 1, C H, W)
@@ -272,6 +284,15 @@ def _write(out: vs.VideoFrame, result: Array, engine: Engine) -> None:
         target[...] = engine.download(plane)[0, 0]
 
 
+LINEAR_PROPERTIES = {
+    "_Matrix": int(vs.MATRIX_RGB),
+    "_Transfer": int(vs.TRANSFER_LINEAR),
+    "_Primaries": int(vs.PRIMARIES_BT709),
+    "_Range": int(vs.RANGE_FULL),
+}
+"""Of `linear`."""
+
+
 def _properties(stage: Stage) -> dict[str, Any]:
     """Colour properties of a stage's result."""
     if stage.writes == "packed":
@@ -283,14 +304,17 @@ def _properties(stage: Stage) -> dict[str, Any]:
             "_Primaries": vs.PRIMARIES_BT2020,
             "_Range": vs.RANGE_FULL,
         }
+    if stage.writes == "linear":
+        return LINEAR_PROPERTIES
     if stage.writes == "features":
         return {FEATURE_CHANNELS: parts.CHANNELS["features"], FEATURES_OF: stage.name}
     return {"_Range": vs.RANGE_FULL}
 
 
-def _copy_properties(source: Mapping[str, Any], target: Any, changed: Mapping[str, Any]) -> None:
+def copy_properties(source: Mapping[str, Any], target: Any, changed: Mapping[str, Any]) -> None:
+    """Properties of a source frame for a frame made of it, `changed` in place of what described its colours and light."""
     for key, value in source.items():
-        if key not in _COLOUR_PROPERTIES:
+        if key not in COLOUR_PROPERTIES:
             target[key] = value
     for key, value in changed.items():
         target[key] = value

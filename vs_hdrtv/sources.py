@@ -30,6 +30,8 @@ FEATURE_CHANNELS = "_HdrtvChannels"
 FEATURES_OF = "_HdrtvFeatures"
 """And the stage that made them."""
 
+_LINEAR = "the result of recover_keyframes or propagate_keyframes"
+
 STAGE_BEFORE = {"modulate": "align", "enhance": "modulate"}
 """Whose features a stage takes."""
 
@@ -61,7 +63,7 @@ class ClipSource:
         planes: RGBS (or GRAYS) clip of the signal.
         assumed: frame properties that were missing and what was taken for them.
         name: filter that reads it; messages start with it.
-        signal: `sdr`, `hdr`, `mask` or `features`.
+        signal: `sdr`, `hdr`, `linear`, `mask` or `features`.
         force: take a clip tagged PQ or HLG for SDR.
         layout: how the raw planes code the signal, None where only zimg can bring them to it.
     """
@@ -145,7 +147,8 @@ def open_source(
         name: filter that asks; messages start with it.
         clip: constant format and size.
         signal: `sdr`: anything SDR, brought to BT.709 primaries and a BT.1886 signal, light preserved. `hdr`: PQ, BT.2020.
-            `mask`: one grey plane, 0 to 1 or all codes of an integer format. `features`: what `align` or `modulate` gave.
+            `linear`: RGBS. `mask`: one grey plane, 0 to 1 or all codes of an integer format. `features`: what `align` or
+            `modulate` gave.
         force: take a clip tagged PQ or HLG for SDR.
         known: the clip was made by this package and carries `signal`: its frame 0 is not asked for.
         quiet: what is assumed is not logged: another filter reads the same clip and says it.
@@ -167,7 +170,9 @@ def open_source(
                 f"{name}: clip is {found}; give the features that align or modulate made, {channels} in a GRAYS clip"
             )
         return ClipSource(clip, clip, {}, name, signal, force)
-    if known:
+    if signal == "linear" and clip.format.id != vs.RGBS:
+        raise InputError(f"{name}: clip is {clip.format.name}; give linear light in RGBS, {_LINEAR}")
+    if known or signal == "linear":  # whose frame 0 would be the networks' work
         return ClipSource(clip, clip, {}, name, signal, force)
     if clip.format.sample_type == vs.INTEGER and clip.format.bits_per_sample > 16:
         raise InputError(f"{name}: clip is {clip.format.name}; at most 16 bits can be read, convert it with core.std.Expr first")
@@ -348,6 +353,8 @@ def _check(name: str, signal: str, props: Mapping[str, Any], force: bool, where:
             f"{name}: clip is already HDR{where} ({HDR_TRANSFERS[transfer]}, _Transfer={transfer}); "
             "pass it by, or use force=True if the tag is wrong"
         )
+    if signal == "linear" and transfer != vs.TRANSFER_LINEAR:
+        raise InputError(f"{name}: clip is not linear light{where} (_Transfer={transfer}); give {_LINEAR}")
     if signal == "hdr" and transfer != vs.TRANSFER_ST2084:
         raise InputError(
             f"{name}: clip is not PQ{where} (_Transfer={transfer}); give it the result of feature_map or inverse_tone_map"

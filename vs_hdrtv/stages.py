@@ -236,7 +236,7 @@ def check_steady(name: str, steady: int) -> None:
     Raises:
         InputError: it is, or is negative.
     """
-    _check_number(name, "steady", steady, 0, MAX_STEADY)
+    check_number(name, "steady", steady, 0, MAX_STEADY)
 
 
 def _mean(*arrays: Array) -> Array:
@@ -248,7 +248,7 @@ def _mean(*arrays: Array) -> Array:
 
 def mask_overexposed(threshold: float = THRESHOLD) -> Stage:
     """M_H: `sdr` to the soft `mask` of what is over-exposed."""
-    _check_number("overexposure_mask", "threshold", threshold, 0, 0.999)
+    check_number("overexposure_mask", "threshold", threshold, 0, 0.999)
     function = partial(overexposure_mask, threshold=threshold)
     return Stage(name="overexposure_mask", reads={"sdr": (0,)}, writes="mask", function=function)
 
@@ -266,7 +266,7 @@ def inverse_tone_map(method: str) -> Stage:
 
 def blend(strength: float) -> Stage:
     """`hdr` mixed with the BT.2408 mapping of `sdr`: 0 is the mapping, 1 is `hdr`."""
-    _check_number("blend", "strength", strength, 0, 1)
+    check_number("blend", "strength", strength, 0, 1)
 
     def function(hdr: Array, sdr: Array) -> Array:
         return grading.blend(hdr, bt2408(sdr), strength)
@@ -276,9 +276,9 @@ def blend(strength: float) -> Stage:
 
 def grade(reference_white: float, highlight_gain: float, saturation: float) -> Stage:
     """`hdr` with its white moved to `reference_white` cd/m2, then its highlights and its saturation changed."""
-    _check_number("grade", "reference_white", reference_white, 48, 1000, " cd/m2")
-    _check_number("grade", "highlight_gain", highlight_gain, 0, 4)
-    _check_number("grade", "saturation", saturation, 0, 4)
+    check_number("grade", "reference_white", reference_white, 48, 1000, " cd/m2")
+    check_number("grade", "highlight_gain", highlight_gain, 0, 4)
+    check_number("grade", "saturation", saturation, 0, 4)
 
     def function(hdr: Array) -> Array:
         # What is left as it is costs nothing and changes no bit.
@@ -298,8 +298,8 @@ def graded_peak(reference_white: float, highlight_gain: float, peak: float = MAS
 
 def limit(ceiling: float, areas: Sequence[grading.Area], source_peak: float, *, masked: bool) -> Stage:
     """`hdr` under `ceiling` cd/m2 inside `areas`, or where a `mask` says so."""
-    _check_number("limit", "ceiling", ceiling, 10, 10000, " cd/m2")
-    _check_number("limit", "source_peak", source_peak, 100, 10000, " cd/m2")
+    check_number("limit", "ceiling", ceiling, 10, 10000, " cd/m2")
+    check_number("limit", "source_peak", source_peak, 100, 10000, " cd/m2")
     reads: dict[str, tuple[int, ...]] = {"hdr": (0,)}
     if masked:
         reads["mask"] = (0,)
@@ -311,8 +311,8 @@ def limit(ceiling: float, areas: Sequence[grading.Area], source_peak: float, *, 
 
 def to_hdr10(peak: float, source_peak: float = MASTER_PEAK, packing: str = "yuv420p10") -> Stage:
     """`hdr` to integer Y'CbCr, PQ, nothing brighter than `peak` cd/m2."""
-    _check_number("to_hdr10", "peak", peak, 100, 10000, " cd/m2")
-    _check_number("to_hdr10", "source_peak", source_peak, 100, 10000, " cd/m2")
+    check_number("to_hdr10", "peak", peak, 100, 10000, " cd/m2")
+    check_number("to_hdr10", "source_peak", source_peak, 100, 10000, " cd/m2")
     planes = _packing("to_hdr10", packing)
     top = float(pq_inverse_eotf(np.array(peak, dtype=np.float64)))
 
@@ -327,7 +327,7 @@ def to_hdr10(peak: float, source_peak: float = MASTER_PEAK, packing: str = "yuv4
 
 def to_hlg(source_peak: float = MASTER_PEAK, packing: str = "yuv420p10") -> Stage:
     """`hdr` to integer Y'CbCr, HLG of a 1000 cd/m2 display. BT.2408-7, section 6.1."""
-    _check_number("to_hlg", "source_peak", source_peak, 100, 10000, " cd/m2")
+    check_number("to_hlg", "source_peak", source_peak, 100, 10000, " cd/m2")
     planes = _packing("to_hlg", packing)
 
     def function(hdr: Array) -> tuple[Array, ...]:
@@ -384,6 +384,11 @@ def _packing(name: str, packing: str) -> Packing:
     return PACKINGS[packing]
 
 
-def _check_number(name: str, what: str, value: float, low: float, high: float, unit: str = "") -> None:
+def check_number(name: str, what: str, value: float, low: float, high: float, unit: str = "") -> None:
+    """Refuse a number out of range, in one line.
+
+    Raises:
+        InputError: it is.
+    """
     if not (isinstance(value, int | float) and low <= value <= high):
         raise InputError(f"{name}: {what} is {value!r}; give {low} to {high}{unit}")
