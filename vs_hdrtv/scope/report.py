@@ -136,6 +136,22 @@ def scope(
     return Scope(video.path.name, video.kind, facts or [], video.frames, span, every, ordered, views, claimed, peak)
 
 
+def of_pictures(
+    name: str, pictures: Sequence[tuple[Floats, FrameLight]], curve: Sequence[FrameLight], facts: Facts | None = None
+) -> Scope:
+    """The same of pictures that are in memory.
+
+    Args:
+        name: of them all.
+        pictures: those to look at, (3, H, W) BT.2020 PQ, and their light.
+        curve: light of all of them.
+        facts: what they are.
+    """
+    peak = max(REFERENCE_WHITE, max(light.max_rgb for light in curve))
+    views = [_view(hdr, light, 10, peak) for hdr, light in pictures]
+    return Scope(name, "PQ", facts or [], len(curve), range(len(curve)), 1, list(curve), views, None, peak)
+
+
 def _view(hdr: Floats, light: FrameLight, depth: int, peak: float) -> View:
     small = shrink(hdr, VIEW_WIDTH)
     # Not averaged: a colour says what is there.
@@ -246,13 +262,14 @@ def compare(
     pairs = []
     for done, number in enumerate(numbers, 1):
         (first, light_a), (second, light_b) = a.picture(number), b.picture(number - offset)
-        pairs.append(_pair(first[:, : size[1], : size[0]], second[:, : size[1], : size[0]], light_a, light_b))
+        pairs.append(pair(first[:, : size[1], : size[0]], second[:, : size[1], : size[0]], light_a, light_b))
         if progress is not None:
             progress(done, len(numbers))
     return Comparison((a.path.name, b.path.name), (a.kind, b.kind), facts or ([], []), pairs, list(notes))
 
 
-def _pair(a: Floats, b: Floats, light_a: FrameLight, light_b: FrameLight) -> Pair:
+def pair(a: Floats, b: Floats, light_a: FrameLight, light_b: FrameLight) -> Pair:
+    """How far a frame of B is from that of A, (3, H, W) BT.2020 PQ each."""
     delta = np.asarray(delta_e_itp_map(b, a))
     y = [np.asarray(luminance(pq_eotf(hdr), "bt2020"))[0] for hdr in (a, b)]
     means = [float(part.mean(dtype=np.float64)) for part in y]

@@ -1,0 +1,67 @@
+"""Where the package is that the nodes are a front of, and the only module that knows it.
+
+In a clone these files lie in `nodes/` beside the package `vs_hdrtv`; in a wheel they lie in it, as `vs_hdrtv/nodes/`. ComfyUI
+loads a clone under a name of its own, so that the package is never simply `vs_hdrtv` there.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+_ABOVE = (__package__ or "").rpartition(".")[0]
+_CLONED = _ABOVE and find_spec(f"{_ABOVE}.vs_hdrtv") is not None
+NAME = f"{_ABOVE}.vs_hdrtv" if _CLONED else _ABOVE or "vs_hdrtv"
+"""The package's name here."""
+
+if TYPE_CHECKING:
+    from vs_hdrtv import conversion, engines, hdr10, light, media, output, pipeline, scenes, stages, weights
+    from vs_hdrtv.color import arrays, gamut, overexposure, planes, tone_curves, transfer
+    from vs_hdrtv.errors import InputError
+    from vs_hdrtv.metrics import difference
+    from vs_hdrtv.metrics import registry as metrics
+    from vs_hdrtv.output import companions
+    from vs_hdrtv.scope import measure, report, sheet
+else:
+    conversion, engines, hdr10, light, media, output, pipeline, scenes, stages, weights = (
+        import_module(f"{NAME}.{name}")
+        for name in (
+            *("conversion", "engines", "hdr10", "light", "media"),
+            *("output", "pipeline", "scenes", "stages", "weights"),
+        )
+    )
+    arrays, gamut, overexposure, planes, tone_curves, transfer = (
+        import_module(f"{NAME}.color.{name}") for name in ("arrays", "gamut", "overexposure", "planes", "tone_curves", "transfer")
+    )
+    InputError = import_module(f"{NAME}.errors").InputError
+    difference, metrics = (import_module(f"{NAME}.metrics.{name}") for name in ("difference", "registry"))
+    companions = import_module(f"{NAME}.output.companions")
+    measure, report, sheet = (import_module(f"{NAME}.scope.{name}") for name in ("measure", "report", "sheet"))
+
+__all__ = [
+    "NAME",
+    "InputError",
+    "arrays",
+    "companions",
+    "conversion",
+    "difference",
+    "engines",
+    "gamut",
+    "hdr10",
+    "light",
+    "measure",
+    "media",
+    "metrics",
+    "output",
+    "overexposure",
+    "pipeline",
+    "planes",
+    "report",
+    "scenes",
+    "sheet",
+    "stages",
+    "tone_curves",
+    "transfer",
+    "weights",
+]

@@ -1,0 +1,108 @@
+"""Nodes of the main job: SDR to HDR by a preset or by a formula, of pictures and of videos."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from comfy_api.latest import io
+
+from . import clips, host, inputs, work
+from .core import conversion, stages
+from .hdr_video import Conversion, HdrVideo
+from .video import look, on_disk
+
+_LOOK = ("strength", "reference_white", "highlight_gain", "saturation")
+
+
+def _look(arguments: dict[str, Any]) -> conversion.Look:
+    return conversion.Look(preset=arguments["preset"], **{name: arguments[name] for name in _LOOK})
+
+
+class SdrToHdr(io.ComfyNode):
+    """A batch by a preset."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        """Name, sockets and widgets."""
+        return host.schema(
+            node_id="VsHdrtvSdrToHdr",
+            display_name="SDR to HDR",
+            category=inputs.CATEGORY,
+            description="Converts SDR pictures, or the frames of a video, to HDR (BT.2020 PQ).",
+            search_aliases=["HDR", "inverse tone mapping", "HDRTV", "HDCFM", "SDR2HDR", "HDR10", "PQ"],
+            inputs=[
+                inputs.sdr_images(),
+                inputs.preset(),
+                inputs.sdr_space(),
+                *inputs.look(),
+                inputs.steady(),
+                inputs.scene_cuts(),
+                inputs.precision(),
+            ],
+            outputs=[io.Image.Output(display_name="HDR PQ", tooltip="BT.2020 PQ signal; 1.0 is 10 000 cd/m2.")],
+        )
+
+    @classmethod
+    def execute(cls, images: Any, color_space: str, steady: int, scenes: str, precision: str, **arguments: Any) -> Any:
+        """Convert."""
+        sdr = work.sdr_clip("SDR to HDR", images, color_space)
+        found, _ = conversion.chain(_look(arguments), steady)
+        return io.NodeOutput(work.images(clips.chain(found, sdr, scenes), precision))
+
+
+class SdrToHdrVideo(io.ComfyNode):
+    """A file by a preset, by stream."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        """Name, sockets and widgets."""
+        return host.schema(
+            node_id="VsHdrtvSdrToHdrVideo",
+            display_name="SDR to HDR (Video)",
+            category=inputs.CATEGORY,
+            description="Converts an SDR video to HDR, frame by frame, so that a film need not fit into memory. The work is "
+            "done when "
+            "the result is saved.",
+            search_aliases=["HDR", "inverse tone mapping", "HDRTV", "SDR2HDR", "HDR10", "film", "movie"],
+            inputs=[
+                io.Video.Input("video", tooltip="SDR video; read as its colour tags say, its sound goes along."),
+                inputs.preset(),
+                *inputs.look(),
+                inputs.steady(),
+                inputs.scene_cuts(),
+                inputs.precision(),
+            ],
+            outputs=[io.Video.Output(display_name="HDR video", tooltip="Connect it to Save HDR10 Video.")],
+        )
+
+    @classmethod
+    def execute(cls, video: Any, steady: int, scenes: str, precision: str, **arguments: Any) -> Any:
+        """Look at the file; nothing is converted yet."""
+        name = "SDR to HDR (Video)"
+        path = on_disk(video.get_stream_source(), host.temporary(f"vs_hdrtv_{uuid.uuid4().hex}.mkv"))
+        found, reaches = conversion.chain(_look(arguments), steady)
+        return io.NodeOutput(HdrVideo(Conversion(look(path, name), tuple(found), reaches, scenes, precision, name)))
+
+
+class InverseToneMap(io.ComfyNode):
+    """A batch by a formula."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        """Name, sockets and widgets."""
+        return host.schema(
+            node_id="VsHdrtvInverseToneMap",
+            display_name="Inverse Tone Map",
+            category=inputs.CATEGORY,
+            description="SDR to HDR by a published formula of the ITU: no network, the same on every machine.",
+            search_aliases=["BT.2446", "BT.2408", "ITM", "SDR to HDR"],
+            inputs=[inputs.sdr_images(), inputs.method(), inputs.sdr_space()],
+            outputs=[io.Image.Output(display_name="HDR PQ")],
+        )
+
+    @classmethod
+    def execute(cls, images: Any, method: str, color_space: str) -> Any:
+        """Convert."""
+        sdr = work.sdr_clip("Inverse Tone Map", images, color_space)
+        return io.NodeOutput(work.apply(stages.inverse_tone_map(method), sdr))

@@ -1,0 +1,53 @@
+"""From IMAGE to IMAGE: what the nodes of single stages share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from . import clips, host
+from .core import stages
+from .hdr_video import computed
+from .images import HDR, SDR, check, reader, to_images
+
+
+def sdr_clip(name: str, images: Any, color_space: str) -> clips.Clip:
+    """An IMAGE as `sdr`.
+
+    Raises:
+        InputError: it is no IMAGE, or no SDR.
+    """
+    check(name, images)
+    return clips.source("sdr", clips.Batch(images, reader(name, SDR, color_space)), images)
+
+
+def hdr_clip(name: str, images: Any, color_space: str, what: str = "images") -> clips.Clip:
+    """An IMAGE as `hdr`.
+
+    Raises:
+        InputError: it is no IMAGE, or its colour space is unknown.
+    """
+    check(name, images, what)
+    return clips.source("hdr", clips.Batch(images, reader(name, HDR, color_space)), images)
+
+
+def frames(clip: clips.Clip, precision: str = "fp32") -> list[Any]:
+    """All frames of a clip, (1, C, H, W) each; the bar goes on with every one, and there a cancelled run ends."""
+    tick = host.progress(clip.expected)
+    found = []
+    for frame in computed(clip, host.engine(precision)):
+        found.append(frame)
+        tick()
+    return found
+
+
+def images(clip: clips.Clip, precision: str = "fp32") -> torch.Tensor:
+    """A clip as IMAGE."""
+    return to_images(frames(clip, precision), clip.alpha).to(host.memory.intermediate_device())
+
+
+def apply(stage: stages.Stage, clip: clips.Clip, scenes: str = "none", precision: str = "fp32") -> torch.Tensor:
+    """IMAGE of a stage that reads one signal."""
+    (signal,) = stage.given
+    return images(clips.apply(stage, {signal: clip}, scenes), precision)
