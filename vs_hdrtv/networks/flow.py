@@ -172,14 +172,12 @@ class FeaturePyramid(nn.Module):
     def forward(self, frame: Tensor) -> list[Level]:
         """(N, 5, 64 h, 64 w) float32 -> five levels, the finest first, (16 h, 16 w), the last (h, w)."""
         found = []
-        picture = functional.avg_pool2d(frame[:, :PICTURE], FINEST)
-        kind = self.matched[0].weight.dtype
-        features = frame.to(kind)  # type: ignore[arg-type]
+        picture, features = frame[:, :PICTURE], frame.to(next(self.parameters()).dtype)
         for index in range(LEVELS):
             which = min(index, len(CHANNELS) - 1)
             features = self.levels[which](features)
+            picture = functional.avg_pool2d(picture, 2 if index else FINEST)
             found.append(Level(picture, self.matched[which](features)))
-            picture = functional.avg_pool2d(picture, 2)
         return found
 
 
