@@ -39,18 +39,20 @@ def light_of_code(code: Tensor) -> Tensor:
     return code.clamp(min=DARKEST ** (1 / CAMERA_GAMMA)) ** CAMERA_GAMMA
 
 
-def gain(sdr: Tensor, aligned: Tensor) -> Tensor:
+def gain(sdr: Tensor, aligned: Tensor, inside: Tensor) -> Tensor:
     """The factor of the signal that gives a reference the exposure of a frame.
 
     Measured, not learned: no gradient passes.
 
     Args:
         sdr: (N, 3, H, W) signal in [0, 1].
-        aligned: the reference's signal, warped onto it; 0 where it shows nothing.
+        aligned: the reference's signal, warped onto it.
+        inside: (N, 1, H, W), 1 where the reference shows something and 0 elsewhere, which does not count.
 
     Returns:
         (N, 1, 1, 1), at most `MOST` and at least its inverse, float32 at least.
     """
     kind = torch.promote_types(sdr.dtype, torch.float32)  # sums over a frame
-    own, other = levels(sdr.detach().to(kind), aligned.detach().to(kind))
+    # Black in both is no evidence, and where there is none at all the exposures are alike.
+    own, other = levels(*((each * inside).detach().to(kind) for each in (sdr, aligned)))
     return (own / other).clamp(1 / MOST, MOST)  # type: ignore[no-any-return]

@@ -28,7 +28,7 @@ from .kpn_mfi import conv3x3
 from .parts import FCPM_CHANNELS
 from .warping import warp, within
 
-OUTSIDE = -8.0
+OUTSIDE = -30.0
 """Added to the logit of a key frame's mask where the flow leaves it."""
 
 
@@ -89,8 +89,8 @@ class Merge(nn.Module):
     @staticmethod
     def matched(sdr: Tensor, moved: Tensor, inside: Tensor) -> Tensor:
         """Warped key frames in their frames' exposure: (N, 3, H, W) twice, (N, 1, H, W) -> (N, 3, H, W)."""
-        signal = bt1886_inverse_eotf(moved.detach().clamp(0, 1)) * inside
-        return moved * (gain(sdr, signal) ** BT1886_GAMMA).to(moved.dtype)
+        signal = bt1886_inverse_eotf(moved.detach().clamp(0, 1))
+        return moved * (gain(sdr, signal, inside) ** BT1886_GAMMA).to(moved.dtype)
 
 
 class Propagate(nn.Module):

@@ -11,7 +11,8 @@ parts are run. What the paper leaves open is decided here:
 - A reference is brought to the frame's exposure (`exposure.gain`, measured on what both expose well) before it is collected.
 - The flow's correction is made at 1/4, the residual offsets of the deformable convolution at 1/2, both starting at 0; the offsets
   reach `FARTHEST` pixels from the flow. 8 groups, modulated; modulation starts at 1.
-- The validity mask sees both frames' features and where the reference clips; outside the reference it is 0.
+- The validity mask sees both frames' features and where the reference clips; outside the reference it is 0. It starts
+  at a half.
 - The deepest features start as their own; `aggregate` adds to them.
 - `correct` compares with the frame's own features, `collect` with those that earlier references were folded into.
 """
@@ -100,7 +101,7 @@ class Collect(nn.Module):
             zeroed(nn.Conv2d(hidden, 3 * TAPS * GROUPS, 1)),
         )
         self.deformable = DeformableConv2d(channels, channels - 1)
-        self.masks = nn.Sequential(conv3x3(2 * channels, 16), nn.LeakyReLU(SLOPE), conv3x3(16, channels - 3))
+        self.masks = nn.Sequential(conv3x3(2 * channels, 16), nn.LeakyReLU(SLOPE), zeroed(conv3x3(16, channels - 3)))
         with torch.no_grad():  # the reference's code starts as it is, merely moved
             self.deformable.weight[CODE] = 0
             self.deformable.weight[CODE, CODE, 1, 1] = torch.eye(3)
@@ -116,8 +117,8 @@ class Collect(nn.Module):
         """The arguments of `forward` -> unmasked (N, C - 1, H, W), masks (N, C - 3, H, W), what clips (N, 1, H, W)."""
         inside = within(flow)
         moved = warp(reference_features, flow)
-        signal = signal_of_code(moved[:, CODE]) * inside  # (N, 3, H, W)
-        factor = code_of_signal(gain(signal_of_code(features[:, CODE]), signal)).to(moved.dtype)  # (N, 1, 1, 1)
+        own, signal = (signal_of_code(each[:, CODE]) for each in (features, moved))  # (N, 3, H, W)
+        factor = code_of_signal(gain(own, signal, inside)).to(moved.dtype)  # (N, 1, 1, 1)
         clipped = overexposure_mask(signal)
         matched, moved = (
             torch.cat([each[:, :CARRIED] * factor, each[:, CARRIED:]], dim=1) for each in (reference_features, moved)

@@ -1,0 +1,60 @@
+"""The camera curve, and the exposure of one frame told from another's."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from vs_hdrtv.color.transfer import bt1886_eotf, pq_inverse_eotf
+from vs_hdrtv.networks.exposure import code_of_light, code_of_signal, gain, light_of_code, signal_of_code
+
+EVERYWHERE = torch.ones(1, 1, 32, 40)
+
+
+def picture(low=0.1, high=0.8, n=1):
+    return low + (high - low) * torch.rand(n, 3, 32, 40, generator=torch.Generator().manual_seed(4))
+
+
+def test_codes_are_light_to_the_power_of_one_by_two_point_two():
+    signal = torch.tensor([0.0, 0.2, 0.5, 1.0])
+    code = code_of_signal(signal)
+    torch.testing.assert_close(code[1:], bt1886_eotf(signal[1:]) ** (1 / 2.2))
+    torch.testing.assert_close(signal_of_code(code), signal)
+    light = torch.tensor([1e-4, 0.3, 7.0])
+    torch.testing.assert_close(light_of_code(code_of_light(light)), light)
+
+
+def test_black_has_a_slope_in_pq():
+    code = torch.tensor([-0.5, 0.0, 0.5], requires_grad=True)
+    pq_inverse_eotf(light_of_code(code)).sum().backward()
+    assert torch.isfinite(code.grad).all()
+    light = torch.tensor([0.0, 0.5], requires_grad=True)
+    code_of_light(light).sum().backward()
+    assert torch.isfinite(light.grad).all()
+
+
+@pytest.mark.parametrize("factor", [0.4, 1.0, 1.2])
+def test_gain_is_the_ratio_of_the_signals(factor):
+    sdr = picture()
+    found = gain(sdr, factor * sdr, EVERYWHERE)
+    assert found.shape == (1, 1, 1, 1)
+    assert abs(found.item() * factor - 1) < 0.03
+
+
+def test_what_clips_or_is_not_there_does_not_count():
+    sdr, other = picture(), 0.5 * picture()
+    whole = gain(sdr, other, EVERYWHERE).item()
+    sdr[..., :10] = 1  # over-exposed in the one
+    other[..., 10:20] = 0  # black in the other
+    inside = EVERYWHERE.clone()
+    inside[..., 30:] = 0
+    other[..., 30:] = 0.9
+    assert abs(gain(sdr, other, inside).item() / whole - 1) < 0.03
+    assert gain(sdr, other, 0 * inside).item() == 1
+
+
+def test_gain_without_anything_in_common_is_bounded_and_has_no_gradient():
+    white, black = torch.ones(1, 3, 32, 40), torch.zeros(1, 3, 32, 40, requires_grad=True)
+    found = gain(white, black, EVERYWHERE)
+    assert 1 <= found.item() <= 4
+    assert not found.requires_grad
