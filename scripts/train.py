@@ -20,10 +20,16 @@ from torch import nn
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.metrics import difference
 from vs_hdrtv.networks import registry
-from vs_hdrtv.training import devices, objectives, perceptual, recipes, stopping, trainer, validation
+from vs_hdrtv.training import devices, objectives, perceptual, recipes, stopping, temporal_losses, trainer, validation
 
 VALIDATE_EVERY = 500
 """Steps; a measurement takes about as long as a handful of them."""
+
+OF_PICTURES: dict[str, validation.Measure] = {"psnr_db": difference.psnr, "delta_e_itp": difference.delta_e_itp}
+MEASURES: dict[str, dict[str, validation.Measure]] = {
+    "flow": {"end_point_px": lambda flow, truth: float(temporal_losses.end_point_error(flow, truth))}
+}
+"""Kind of recipe -> what is measured while it goes on, instead of `OF_PICTURES`."""
 
 ADDED = "interaction."
 """Parameters that weights to start from may lack: the block of KPN-MFI starts as the identity in a network that had none."""
@@ -91,7 +97,7 @@ def options(arguments: argparse.Namespace) -> trainer.Options:
     every = VALIDATE_EVERY if arguments.validate_every is None else arguments.validate_every
     measured = None
     if every:
-        measures = {"psnr_db": difference.psnr, "delta_e_itp": difference.delta_e_itp}
+        measures = MEASURES.get(recipes.load(arguments.recipe).kind, OF_PICTURES)
         measured = validation.Validation(every=every, measures=measures, required=arguments.validate_every is not None)
     return trainer.Options(
         name=arguments.recipe,

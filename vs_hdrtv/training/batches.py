@@ -104,7 +104,7 @@ def _measured_clip(sdr: Tensor, hdr: Tensor, *others: Tensor) -> tuple[Tensor, T
     return sdr, hdr[:, hdr.shape[1] // 2]
 
 
-def _measured_flow(sdr: Tensor, reference: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+def _measured_flow(sdr: Tensor, reference: Tensor, flow: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack([sdr, reference], dim=1), flow  # (N, 2, 3, H, W), (N, 2, H, W)
 
 
