@@ -77,6 +77,17 @@ def test_a_second_stage_gets_the_result_of_bt2408(card, monkeypatch):
         headline.measure(weights.find(card.path))
 
 
-@pytest.mark.parametrize("name", weights.names())
+def test_what_makes_no_pictures_has_none(card, monkeypatch):
+    monkeypatch.setattr(headline, "create", lambda name: pytest.fail("an engine was made"))
+    before = card.path.read_text()
+    card.path.write_text(
+        before.replace('reads = "sdr"', 'reads = ["sdr", "reference"]').replace('writes = "hdr"', 'writes = "flow"')
+    )
+    found = headline.write(weights.find(card.path), {"own": {"end_point_px": 1.5}})
+    assert found.metrics == {**weights.find(card.path).metrics, "own": {"end_point_px": 1.5}}
+    assert headline.check(found) == "no headline, since it writes flow"
+
+
+@pytest.mark.parametrize("name", [name for name in weights.names() if headline.is_for(weights.find(name))])
 def test_shipped_cards_have_theirs(name):
     assert headline.check(weights.find(name)).endswith("as in its card"), "vs-hdrtv weights measure writes it"

@@ -112,6 +112,11 @@ def _pairs() -> tuple[pairs.Pair, ...]:
     return tuple(generate())
 
 
+def is_for(card: ModelCard) -> bool:
+    """Whether the model makes HDR pictures of SDR ones; the networks of key frames make parts of them."""
+    return {*card.reads, card.writes} <= {"sdr", "hdr"}
+
+
 def measure(card: ModelCard, engine_name: str = "auto") -> dict[str, float]:
     """The headline of a model: PSNR on PQ in dB and dE_ITP, means over the generated pairs, and those of BT.2408.
 
@@ -153,12 +158,13 @@ def _means(results: list[Any]) -> dict[str, float]:
 
 
 def write(card: ModelCard, others: Mapping[str, Any] | None = None, engine_name: str = "auto") -> ModelCard:
-    """Write the headline, and other tables, into the metrics of a card that is there.
+    """Write the headline, where there is one, and other tables into the metrics of a card that is there.
 
     Raises:
         InputError: as `measure`, or the card cannot be written.
     """
-    return weights.add_metrics(card, {**(others or {}), "headline": {"pairs": PAIRS, **measure(card, engine_name)}})
+    own = {"headline": {"pairs": PAIRS, **measure(card, engine_name)}} if is_for(card) else {}
+    return weights.add_metrics(card, {**(others or {}), **own})
 
 
 def check(card: ModelCard, engine_name: str = "auto") -> str:
@@ -170,6 +176,8 @@ def check(card: ModelCard, engine_name: str = "auto") -> str:
     Raises:
         InputError: it is another one, or as `measure`.
     """
+    if not is_for(card):
+        return f"no headline, since it writes {card.writes}"
     expected = card.metrics.get("headline")
     if not isinstance(expected, dict):
         return "no headline in its card (vs-hdrtv weights measure writes it)"
