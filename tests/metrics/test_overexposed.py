@@ -7,6 +7,7 @@ import torch
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.metrics import overexposed
 from vs_hdrtv.metrics.difference import delta_e_itp_map
+from vs_hdrtv.metrics.perceptual import pu21_psnr
 from vs_hdrtv.metrics.registry import METRICS, NETWORK, OVEREXPOSED, choose, measure
 
 REFERENCE = np.full((3, 48, 48), 0.5, np.float32)
@@ -36,6 +37,14 @@ def test_values_by_hand():
     assert overexposed.psnr(REFERENCE, REFERENCE, mask) == math.inf
     whole = np.ones((1, 48, 48), bool)
     assert overexposed.delta_e_itp(half, REFERENCE, whole) == pytest.approx(float(np.mean(delta_e_itp_map(half, REFERENCE))))
+
+
+def test_pu21_inside_is_that_of_a_picture_that_is_all_inside():
+    mask, hdr = overexposed.mask(SDR), changed(0.1, 0.3)
+    inside = (slice(None), slice(8, 24), slice(8, 24))
+    assert overexposed.pu21_psnr(hdr, REFERENCE, mask) == pytest.approx(pu21_psnr(hdr[inside], REFERENCE[inside]), rel=1e-6)
+    assert overexposed.pu21_psnr(REFERENCE, REFERENCE, mask) == math.inf
+    assert math.isnan(overexposed.pu21_psnr(hdr, REFERENCE, np.zeros_like(mask)))
 
 
 def test_the_mask_begins_above_the_threshold():

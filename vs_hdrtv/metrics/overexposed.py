@@ -15,7 +15,7 @@ from ..color.arrays import Array, namespace, unit
 from ..color.overexposure import overexposure_mask
 from .difference import delta_e_itp_map
 from .inputs import batch, check_pair
-from .perceptual import color_video_vdp
+from .perceptual import color_video_vdp, pu21_decibels, pu21_error
 
 MDSI_SMALLEST = 3
 """Side of the gradient's window in pixels."""
@@ -40,6 +40,16 @@ def psnr(hdr: Array, reference: Array, inside: Array) -> float:
     check_pair("psnr_overexposed", hdr, reference)
     error = _mean(namespace(hdr).mean((unit(hdr) - unit(reference)) ** 2, axis=-3), inside)
     return -10 * math.log10(error) if error > 0 else math.nan if math.isnan(error) else math.inf
+
+
+def pu21_psnr(hdr: Array, reference: Array, inside: Array) -> float:
+    """PSNR in dB of the PU21-encoded R, G and B over the pixels of the mask; see `perceptual.pu21_psnr`.
+
+    Raises:
+        InputError: the shapes differ, or are not those of a picture.
+    """
+    check_pair("pu21_psnr_overexposed", hdr, reference)
+    return pu21_decibels(_mean(namespace(hdr).mean(pu21_error(hdr, reference), axis=-3), inside))
 
 
 def delta_e_itp(hdr: Array, reference: Array, inside: Array) -> float:

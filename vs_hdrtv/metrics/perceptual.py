@@ -49,9 +49,17 @@ def pu21_psnr(hdr: Array, reference: Array) -> float:
         InputError: the shapes differ, or are not those of a picture.
     """
     check_pair("pu21_psnr", hdr, reference)
-    xp = namespace(hdr)
-    error = float(xp.mean((pu21_encode(pq_eotf(hdr)) - pu21_encode(pq_eotf(reference))) ** 2))
-    return 10 * math.log10(_PU21_WHITE**2 / error) if error > 0 else math.inf
+    return pu21_decibels(float(namespace(hdr).mean(pu21_error(hdr, reference))))
+
+
+def pu21_error(hdr: Array, reference: Array) -> Array:
+    """Squared difference of the PU21-encoded R, G and B of two PQ signals, in their shape."""
+    return (pu21_encode(pq_eotf(hdr)) - pu21_encode(pq_eotf(reference))) ** 2
+
+
+def pu21_decibels(error: float) -> float:
+    """PSNR in dB, peak 256, of a mean of `pu21_error`; infinite for 0, NaN for NaN."""
+    return math.nan if math.isnan(error) else 10 * math.log10(_PU21_WHITE**2 / error) if error > 0 else math.inf
 
 
 def pu21_ssim(hdr: Array, reference: Array) -> float:

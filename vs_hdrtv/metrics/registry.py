@@ -83,6 +83,7 @@ _MASKED = tuple(
     replace(metric, name=f"{metric.name}_overexposed", title=f"{metric.title} where over-exposed", masked=True)
     for metric in (
         Metric("psnr", "PSNR of PQ", "dB", True, "picture", overexposed.psnr),
+        Metric("pu21_psnr", "PU21-PSNR", "dB", True, "picture", overexposed.pu21_psnr),
         Metric("delta_e_itp", "dE_ITP", "", False, "picture", overexposed.delta_e_itp),
         Metric("mdsi", "MDSI", "", False, "picture", overexposed.mdsi, ("torch", "piq")),
         Metric("cvvdp", "ColorVideoVDP", "JOD", True, "either", overexposed.vdp, ("torch", "pycvvdp")),

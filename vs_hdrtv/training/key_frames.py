@@ -86,15 +86,10 @@ def make_key_frame(
     """
     # What a second of camera work adds up to: paths wander, so that displacements grow with the root of time.
     far = REFERENCE_STRIDE**0.5
-    wide = replace(motion, exposure=0.0, cut=0.0, speed=motion.speed * far, zoom=motion.zoom * far)
+    wide = replace(motion, speed=motion.speed * far, zoom=motion.zoom * far)
     for _ in range(DRAWS):
-        seed = tuple(int(part) for part in rng.integers(0, 2**31, 2))
-        clip = clips.make_exposure_clip(pictures, references + 1, size, seed, wide)
-        stops = rng.uniform(*BRIGHTER) + camera.smooth_track(rng, references + 1, EXPOSURE_STOPS, shortest=4.0)
-        linear = clip.linear * np.exp2(stops)[:, None, None, None]  # (1 + R, 3, H, W)
-        sdr = np.asarray(bt1886_inverse_eotf(np.clip(linear, 0, 1)), dtype=np.float64)
-        lost = overexposure_mask(sdr)[:, 0] > 0  # (1 + R, H, W)
-        shares = lost.mean(axis=(1, 2))
+        sdr, linear, light = exposed(pictures, references + 1, size, rng, wide, period=4.0)  # (1 + R, 3, H, W) each
+        shares = overexposed_shares(sdr)
         key = int(shares.argmax()) if rng.random() < 0.5 else int(rng.integers(references + 1))
         if shares[key] <= MOST and shares[key] - shares.min() >= RECOVERABLE:
             break
@@ -103,9 +98,40 @@ def make_key_frame(
     return KeyFrame(
         sdr=seen,
         linear=linear[key].astype(np.float32),
-        flow=true_flow(clip.linear[order]),
+        flow=true_flow(light[order]),
         estimated=np.stack([estimate(seen[0], each) for each in seen[1:]]),
     )
+
+
+def exposed(
+    pictures: list[Picture], frames: int, size: int, rng: np.random.Generator, motion: clips.Motion, period: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
+    """A clip of one scene as a camera with changing exposure sees it, before anything is delivered.
+
+    Args:
+        pictures: of one split, BT.709.
+        frames: N.
+        size: side in pixels, even.
+        rng: every random choice comes from it.
+        motion: what moves; its exposure and cuts do not count.
+        period: frames of the fastest change of exposure (`camera.smooth_track`).
+
+    Returns:
+        BT.1886 signal, its light before it clips (1.0 is where it does), and the light at constant exposure, (N, 3, H, W) each.
+
+    Raises:
+        InputError: every picture is black.
+    """
+    seed = tuple(int(part) for part in rng.integers(0, 2**31, 2))
+    light = clips.make_exposure_clip(pictures, frames, size, seed, replace(motion, exposure=0.0, cut=0.0)).linear
+    stops = rng.uniform(*BRIGHTER) + camera.smooth_track(rng, frames, EXPOSURE_STOPS, shortest=period)
+    linear = light * np.exp2(stops)[:, None, None, None]  # (N, 3, H, W)
+    return np.asarray(bt1886_inverse_eotf(np.clip(linear, 0, 1)), dtype=np.float64), linear, light
+
+
+def overexposed_shares(sdr: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of the pixels of each frame (N, 3, H, W) that are over-exposed, (N,)."""
+    return np.asarray((overexposure_mask(sdr)[:, 0] > 0).mean(axis=(1, 2)))
 
 
 def true_flow(light: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -185,13 +211,8 @@ def make_segment(
     frames, first = GROUP * KEYS, FIRST
     inside = range(first, first + GROUP)
     for _ in range(DRAWS):
-        seed = tuple(int(part) for part in rng.integers(0, 2**31, 2))
-        clip = clips.make_exposure_clip(pictures, frames, size, seed, replace(motion, exposure=0.0, cut=0.0))
-        stops = rng.uniform(*BRIGHTER) + camera.smooth_track(rng, frames, EXPOSURE_STOPS, shortest=2.0 * frames)
-        linear = clip.linear * np.exp2(stops)[:, None, None, None]  # (N, 3, H, W)
-        sdr = np.asarray(bt1886_inverse_eotf(np.clip(linear, 0, 1)), dtype=np.float64)
-        shares = (overexposure_mask(sdr)[:, 0] > 0).mean(axis=(1, 2))  # (N,)
-        if RECOVERABLE <= shares[first : first + GROUP].mean() <= MOST:
+        sdr, linear, _ = exposed(pictures, frames, size, rng, motion, period=2.0 * frames)
+        if RECOVERABLE <= overexposed_shares(sdr)[first : first + GROUP].mean() <= MOST:
             break
     seen = np.asarray(pairs.deliver(sdr, rng, variety)).astype(np.float32)
     keys = list(KEY_NUMBERS)
