@@ -19,10 +19,15 @@ def test_every_graph_is_its_module(name, part, engine):
     card = weights.find(name)
     module = graph(weights.load_network(card), card.network, part)
     generator = torch.Generator().manual_seed(7)
+    what = card.parts[part.partition(".")[0]]
+    channels = {**parts.CHANNELS, **what.channels}
+    sides = (39, 50) if what.multiple == 1 else (64, 80)
+
+    def picture(signal):
+        return torch.rand(1, channels[signal], *(side // parts.SHRUNK.get(signal, 1) for side in sides), generator=generator)
+
     inputs = [
-        0.2 + 0.1 * torch.rand(1, module.size, 1, 1, generator=generator)
-        if signal == parts.STATISTICS
-        else torch.rand(1, parts.CHANNELS[signal], 39, 50, generator=generator)
+        0.2 + 0.1 * torch.rand(1, module.size, 1, 1, generator=generator) if signal == parts.STATISTICS else picture(signal)
         for signal, offsets in parts.graphs(card.parts)[part].items()
         for _ in offsets
     ]

@@ -2,7 +2,7 @@
 
 import torch
 
-from vs_hdrtv.networks.warping import warp
+from vs_hdrtv.networks.warping import warp, within
 
 
 def ramp(height=4, width=5):
@@ -33,3 +33,10 @@ def test_each_picture_has_its_own_flow():
     found = warp(pictures, flows)
     torch.testing.assert_close(found[0], ramp()[0])
     assert found[1, 0, 0, 0] == 1
+
+
+def test_within_is_up_to_the_outermost_pixels():
+    assert torch.equal(within(flow(0, 0)), torch.ones(1, 1, 4, 5).double())
+    found = within(flow(1, -2))[0, 0]
+    assert found.tolist() == [[0.0] * 5, [0.0] * 5, [1.0, 1, 1, 1, 0], [1.0, 1, 1, 1, 0]]
+    assert within(flow(-0.5, 0.25))[0, 0].tolist() == [*[[0.0, 1, 1, 1, 1]] * 3, [0.0] * 5]

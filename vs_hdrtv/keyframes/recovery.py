@@ -39,7 +39,7 @@ def load(engine: Engine, card: ModelCard, network: str) -> orders.Parts:
         InputError: it is another network, or a graph is missing or damaged.
     """
     if card.network != network:
-        raise InputError(f"keyframes: model {card.name!r} is a {card.network}; give a model of network {network!r}")
+        raise InputError(f"keyframes: model {card.name!r} is of network {card.network}; give a model of network {network!r}")
     return {name: engine.load(card, name) for name in card.parts}
 
 
