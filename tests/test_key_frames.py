@@ -75,7 +75,7 @@ class FakePropagation:
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch):
     monkeypatch.setattr(key_frames, "make_recovery", lambda engine, flow, model: FakeRecovery())
-    monkeypatch.setattr(key_frames, "make_propagation", lambda engine, flow, icam, model: FakePropagation())
+    monkeypatch.setattr(key_frames, "make_propagation", lambda engine, recovery, model: FakePropagation())
     FakeRecovery.calls = FakePropagation.calls = 0
 
 

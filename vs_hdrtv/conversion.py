@@ -11,6 +11,7 @@ from . import stages
 from .color.grading import Area
 from .color.transfer import PQ_PEAK, REFERENCE_WHITE
 from .errors import InputError
+from .keyframes.stages import merge_highlights
 from .letterbox import Letterbox
 from .stages import Stage
 from .weights import find_model
@@ -20,22 +21,33 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Preset:
-    """What `sdr_to_hdr` chains: a network, then one for over-exposure, or a formula; the cd/m2 that SDR white becomes at most."""
+    """What `sdr_to_hdr` chains: a network, then one for over-exposure, or a formula; the cd/m2 that SDR white becomes at most.
+
+    `icam` and `fcpm` recover and propagate key frames, whose highlights are then merged in.
+    """
 
     model: str | None = None
     overexposed: str | None = None
+    icam: str | None = None
+    fcpm: str | None = None
     method: str | None = None
     peak: float = stages.MASTER_PEAK
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that it needs."""
+        return tuple(name for name in (self.model, self.overexposed, self.icam, self.fcpm) if name is not None)
 
 
 PRESETS: dict[str, Preset] = {
     "fast": Preset(model="hdcfm"),
     "kernels": Preset(model="kpn_mfi"),
+    "recover": Preset(model="hdcfm", icam="icam", fcpm="fcpm"),
     "bt2446a": Preset(method="bt2446a"),
     "bt2446c": Preset(method="bt2446c", peak=333.0),  # 332.6: BT.2446-1, table 7
     "bt2408": Preset(method="bt2408", peak=REFERENCE_WHITE),
 }
-"""`fast` is HDCFM, `kernels` KPN-MFI; the others are the analytic baselines."""
+"""`fast` is HDCFM, `kernels` KPN-MFI, `recover` HDCFM and the key frames of VITM-TC; the others are the analytic baselines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +66,8 @@ class Look:
 
 def chain(look: Look, steady: int = 0, areas: Sequence[Area] = ()) -> tuple[list[Stage], float]:
     """The stages of a conversion, in their order: each reads `sdr`, the source, and `hdr`, what the one before it wrote.
+
+    One that merges highlights also reads `linear`, the propagated key frames of the source, which only a front can make.
 
     Args:
         look: preset and controls; what is left at its default adds no stage.
@@ -81,6 +95,8 @@ def chain(look: Look, steady: int = 0, areas: Sequence[Area] = ()) -> tuple[list
             logger.warning("sdr_to_hdr: steady=%d changes nothing here: a formula measures no frame", steady)
     if preset.overexposed is not None:
         found.append(stages.generate_overexposed(find_model(preset.overexposed), look.letterbox, steady))
+    if preset.fcpm is not None:
+        found.append(merge_highlights())
     if look.strength not in (0, 1):
         found.append(stages.blend(look.strength))
     grading = (look.reference_white, look.highlight_gain, look.saturation)

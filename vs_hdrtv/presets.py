@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import vapoursynth as vs
 
@@ -14,6 +15,7 @@ from .arguments import Bars, Tag, one_line_errors, read_areas, read_letterbox, r
 from .color.transfer import REFERENCE_WHITE
 from .conversion import PRESETS, Look, Preset, chain
 from .errors import InputError
+from .filters import propagate_keyframes, recover_keyframes
 from .scenes import Scenes
 
 engines.preload()  # before VapourSynth's plug-ins
@@ -105,10 +107,17 @@ def sdr_to_hdr(
 
     device_engine = engines.create(engine, device=device, precision=precision, threads=threads)
 
+    def recovered(preset: Preset) -> vs.VideoNode:
+        said: dict[str, Any] = {"device": device, "precision": precision, "threads": threads, "scenes": scenes, "force": force}
+        keyframes = recover_keyframes(clip, model=preset.icam or "", engine=engine, **said)
+        return propagate_keyframes(clip, keyframes, model=preset.fcpm or "", engine=engine, **said)
+
     def convert(look: Look) -> vs.VideoNode:
         chained, source_peak = chain(look, steady, rectangles)
         packed = stages.to_hlg(source_peak, format) if hlg else stages.to_hdr10(peak, source_peak, format)
         clips = {"sdr": clip}
+        if any("linear" in stage.given for stage in chained):
+            clips["linear"] = recovered(PRESETS[look.preset])
         for stage in (*chained, packed):
             given = {signal: clips[signal] for signal in stage.given}
             clips["hdr"] = graph.apply(stage, given, engine=device_engine, force=force, scenes=scenes)

@@ -74,7 +74,7 @@ def area(text: str) -> tuple[int, ...]:
 
 
 CONVERSION = (
-    Option("preset", str, None, "what converts: fast, kernels, bt2446a, bt2446c, bt2408 (default: fast)"),
+    Option("preset", str, None, "what converts: fast, kernels, recover, bt2446a, bt2446c, bt2408 (default: fast)"),
     Option("model", str, "NAME|PATH", "network to use instead of the preset's own"),
     Option("engine", str, None, "auto, cpu, torch ... (default: auto, CUDA where there is one)"),
     Option("device", str, None, "the engine's device, for example cuda:1"),
@@ -283,8 +283,8 @@ def _weights(arguments: argparse.Namespace) -> list[str]:
     names = [arguments.preset or "fast"] if arguments.model is None else []
     for shot in shots.read(arguments.shots) if arguments.shots is not None else []:
         names += [str(shot.parameters["preset"])] if "preset" in shot.parameters else []
-    models = {arguments.model} | {model for name in names for model in (PRESETS[name].model, PRESETS[name].overexposed)}
-    cards = [weights.find(model) for model in models if model is not None]
+    models = {model for name in names for model in PRESETS[name].models}
+    cards = [weights.find(model) for model in (models if arguments.model is None else models | {arguments.model})]
     return sorted(file.sha256 for card in cards for file in card.files.values())
 
 

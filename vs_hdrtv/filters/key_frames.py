@@ -105,8 +105,8 @@ def propagate_keyframes(
     overlap: int = 4,
     *,
     model: Model = "fcpm",
-    icam: Model = "icam",
-    flow: Model = DIS,
+    icam: Model | None = None,
+    flow: Model | None = None,
     engine: str | None = None,
     device: str | None = None,
     precision: str = "fp32",
@@ -127,8 +127,8 @@ def propagate_keyframes(
         segment: frames that are propagated at a time, 1 to 120; all of them are in memory.
         overlap: frames beyond each end, 0 to 60.
         model: see `recover_keyframes`; of the network `fcpm`.
-        icam: the model that corrects the flow; see `recover_keyframes`.
-        flow: see `recover_keyframes`.
+        icam: the model that corrects the flow; None for that of `keyframes`, or `icam` where something stands between.
+        flow: see `recover_keyframes`; None for that of `keyframes`, or `dis`.
         engine: see `feature_map`; None for the one that made `keyframes`, where neither device, precision nor threads is given.
         device: see `feature_map`, as for the two that follow.
         precision: `fp32`, or `fp16` on a GPU.
@@ -155,7 +155,11 @@ def propagate_keyframes(
         chosen = made.engine
     else:
         chosen = engines.create(engine or "auto", device=device, precision=precision, threads=threads)
-    propagation = make_propagation(chosen, flow, icam, model)
+    if made is not None and chosen is made.engine and icam is None and flow is None:
+        recovery = made.recovery
+    else:
+        recovery = make_recovery(chosen, flow or DIS, icam or "icam")
+    propagation = make_propagation(chosen, recovery, model)
     graph.check_signal(name, clip, "sdr")
     source = sources.open_source(name, clip, "sdr", force=force)
     keys = sources.open_source(name, keyframes, "linear")
@@ -304,15 +308,15 @@ def make_recovery(engine: Engine, flow: Model, model: Model) -> Recovery:
     return Recovery(engine, None if flow == DIS else find_model(flow), find_model(model))
 
 
-def make_propagation(engine: Engine, flow: Model, icam: Model, model: Model) -> Propagation:
-    """What carries key frames to all frames.
+def make_propagation(engine: Engine, recovery: Recovery, model: Model) -> Propagation:
+    """What carries key frames to all frames, by the flow of `recovery`.
 
     Raises:
         InputError: as `make_recovery`.
     """
     from ..keyframes.propagation import Propagation
 
-    return Propagation(make_recovery(engine, flow, icam), engine, find_model(model))
+    return Propagation(recovery, engine, find_model(model))
 
 
 def _two(name: str, clip: vs.VideoNode, reference: vs.VideoNode, force: bool) -> tuple[ClipSource, ClipSource]:

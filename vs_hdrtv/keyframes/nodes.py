@@ -62,6 +62,7 @@ class KeyFrames:
     grid: Grid
     cuts: vs.VideoNode
     engine: Engine
+    recovery: Recovery
 
 
 _MADE: WeakKeyDictionary[vs.VideoNode, KeyFrames] = WeakKeyDictionary()
@@ -173,7 +174,7 @@ def recover(name: str, source: ClipSource, cuts: vs.VideoNode, grid: Grid, recov
     """
     windows = CutWindows(cuts)
     every = _recovered(name, source, windows, grid, recovery, engine)
-    _MADE[every] = KeyFrames(grid, cuts, engine)
+    _MADE[every] = KeyFrames(grid, cuts, engine, recovery)
     reach = grid.group_reach
     at = {offset: shifted(every, offset) for offset in range(-(reach // 2 + reach % 2), reach // 2 + 1)}
 
