@@ -33,7 +33,7 @@ def network():
 
 
 def test_correlation_names_its_ways():
-    one, other = torch.randn(2, 6, 9, 11), torch.zeros(2, 6, 9, 11)
+    one, other = functional.normalize(torch.randn(2, 6, 9, 11), dim=1), torch.zeros(2, 6, 9, 11)
     dx, dy = 2, -1
     other[:, :, 0:8, 2:] = one[:, :, 1:9, :-2]  # what is at (y, x) lies at (y + dy, x + dx)
     found = flow.correlation(one, other)
@@ -42,6 +42,16 @@ def test_correlation_names_its_ways():
     torch.testing.assert_close(found[:, channel, 1:, :-2], torch.full((2, 8, 9), 2.0))
     assert (found.argmax(1)[:, 1:, :-2] == channel).all()
     assert (found[:, channel, 0] == 0).all()  # outside
+
+
+def test_surroundings_know_no_level_and_little_noise():
+    picture = texture(24, 24)
+    found = flow.described(picture)
+    assert found.shape == (1, flow.PATCH**2, 24, 24)
+    torch.testing.assert_close(found, flow.described(picture + 0.3), atol=1e-4, rtol=0)
+    assert found.square().sum(1).mean() > 0.5
+    noise = 0.5 + 0.003 * torch.randn(1, 3, 24, 24)
+    assert flow.described(noise).square().sum(1).max() < 0.2
 
 
 def test_the_offsets_are_those_of_the_correlation(network):

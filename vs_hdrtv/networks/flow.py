@@ -7,12 +7,13 @@ flow. It takes the place of GMA in VITM-TC, section 3.2. What is different here:
 - Exposure: both frames are divided by the level of what both expose well (`color.exposure`) and compressed alike, so that one
   scene has one value in both; masks of what is clipped and of what is dark go in beside them, since texture is lost there.
 - Two guesses of the correction stand beside what is learned, and how far each is believed is learned for each pixel: the soft
-  maximum of the window of cosines, and Lucas and Kanade's step along the slopes of the pixels that are clipped in neither frame.
-  By the second the network has a flow before it has learned anything, which a short training starts from.
+  maximum of the window, where the surroundings of a pixel (normalised cross-correlation) and learned features are compared, and
+  Lucas and Kanade's step along the slopes of the pixels that are clipped in neither frame. By these the network has a flow before
+  it has learned anything, which a short training starts from.
 - One set of estimating convolutions serves all levels: motion is alike at all sizes, and each level teaches the others. Dilated,
   they look 9 pixels of a level far, to fill what is clipped from around.
 
-The flow is estimated down to a quarter of the size and interpolated from there. 0.43 M parameters.
+The flow is estimated down to a quarter of the size and interpolated from there. 0.41 M parameters.
 """
 
 from __future__ import annotations
@@ -38,8 +39,20 @@ LEVELS = 5
 FINEST, MULTIPLE = 4, 64
 """Of the size, the finest and the coarsest level are this part of it."""
 
-MATCHED = 32
+MATCHED = 16
 """Channels of the features that are compared."""
+
+PATCH, TEXTURE = 5, 3e-3
+"""Side of the surroundings that are compared, and the sum of their squares that counts as little: noise of 0.01."""
+
+AGGREGATED = 5
+"""Pixels a side over which what is alike is averaged."""
+
+NEARNESS = 0.05
+"""What a way of a pixel has to be more alike by than none; twice as far, four times that."""
+
+LEARNED = 0.1
+"""Length of the learned features to begin with, the surroundings' being 1."""
 
 HIDDEN = 32
 """Channels that a level hands to the next finer one beside its flow."""
@@ -55,8 +68,8 @@ DILATIONS = (1, 1, 2, 4)
 SLOPE = 0.1
 """Of LeakyReLU below 0."""
 
-BELIEFS = (-3.0, 2.0)
-"""How far (of a sigmoid) the match of features and the step along the slopes are believed to begin with."""
+BELIEFS = ((3.0, 3.0), (3.0, 3.0), (3.0, 3.0), (-4.0, 3.0), (-4.0, 3.0))
+"""How far (of a sigmoid) the match and the step along the slopes are believed to begin with, the finest level first."""
 
 WINDOW = 7
 """Pixels a side that Lucas and Kanade's step sums over."""
@@ -67,8 +80,8 @@ DAMPING = 1e-3
 PICTURE = 4
 """Channels of a level's picture."""
 
-SHARPNESS = 15.0
-"""Of the soft maximum to begin with: cosines that differ by 0.1 then weigh 4.5 : 1."""
+SHARPNESS = 20.0
+"""Of the soft maximum to begin with: products that differ by 0.1 then weigh 7 : 1."""
 
 
 def halving(inputs: int, outputs: int) -> nn.Conv2d:
@@ -103,14 +116,22 @@ def normalised(sdr: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     return found[0], found[1]
 
 
+def described(picture: Tensor) -> Tensor:
+    """What surrounds each pixel, without its mean, of length 1 where it has texture: (N, C, H, W) -> (N, PATCH^2, H, W)."""
+    grey = functional.pad(picture.mean(1, keepdim=True), [PATCH // 2] * 4, mode="replicate")
+    taps = torch.eye(PATCH**2, dtype=picture.dtype, device=picture.device).reshape(PATCH**2, 1, PATCH, PATCH)
+    patch = functional.conv2d(grey, taps - 1 / PATCH**2)
+    return patch / (patch.square().sum(1, keepdim=True) + TEXTURE).sqrt()
+
+
 def correlation(one: Tensor, other: Tensor) -> Tensor:
-    """1 + cosine of `one` and of `other` moved by up to `RADIUS` pixels: two (N, C, H, W) -> (N, (2 RADIUS + 1)^2, H, W).
+    """1 + products of `one` and of `other` moved by up to `RADIUS` pixels: two (N, C, H, W) -> (N, (2 RADIUS + 1)^2, H, W).
 
     Channel `(2 RADIUS + 1) column + row` is of what lies `column - RADIUS` to the right and `row - RADIUS` below. Outside it
     is 0, as of what is least alike.
     """
     height, width = one.shape[-2:]
-    one, other = (torch.cat([functional.normalize(each, dim=1), torch.ones_like(each[:, :1])], dim=1) for each in (one, other))
+    one, other = (torch.cat([each, torch.ones_like(each[:, :1])], dim=1) for each in (one, other))
     around = functional.pad(other, [RADIUS] * 4)  # (N, C + 1, H + 2 RADIUS, W + 2 RADIUS)
     strips = torch.stack([around[:, :, row : row + height] for row in range(SIDE)], dim=1)  # (N, SIDE, C + 1, H, W + 2 RADIUS)
     products = [(one[:, None] * strips[..., column : column + width]).sum(2) for column in range(SIDE)]
@@ -182,7 +203,7 @@ class FeaturePyramid(nn.Module):
 
 
 class Estimator(nn.Module):
-    """One level: what the moved reference shows beside the current frame, to a better flow. The same for all levels."""
+    """One level: what the moved reference shows beside the current frame, to a better flow. All levels share its weights."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -190,20 +211,21 @@ class Estimator(nn.Module):
         layers = [conv3x3(*each, dilation) for each, dilation in zip(itertools.pairwise(sizes), DILATIONS, strict=True)]
         self.layers = nn.Sequential(*(each for layer in layers for each in (layer, nn.LeakyReLU(SLOPE))))
         self.last = conv3x3(sizes[-1], 4 + HIDDEN)
-        assert self.last.bias is not None
         with torch.no_grad():
             self.last.weight[:4] *= 0.01  # the flow starts as what the two guesses say
-            self.last.bias[2:4] = torch.tensor(BELIEFS)
-        self.sharpness = nn.Parameter(torch.tensor(SHARPNESS).log())  # its logarithm moves as weights do
+        self.beliefs = nn.Parameter(torch.tensor(BELIEFS))  # (LEVELS, 2)
+        # Logarithms move as weights do.
+        self.sharpness, self.learned = (nn.Parameter(torch.tensor(value).log()) for value in (SHARPNESS, LEARNED))
         places = torch.arange(-RADIUS, RADIUS + 1, dtype=torch.float32)
         offsets = torch.stack([places.repeat_interleave(SIDE), places.repeat(SIDE)])  # (2, SIDE^2): dx, dy
         self.offsets: Tensor
         self.register_buffer("offsets", offsets[:, :, None, None], persistent=False)
 
-    def forward(self, one: Level, other: Level, flow: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, index: int, one: Level, other: Level, flow: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """A level of both frames to flow and what else it tells the next one.
 
         Args:
+            index: of the level, 0 the finest.
             one: of the current frame.
             other: of the reference.
             flow: (N, 2, H, W) so far, in pixels of this level, float32.
@@ -213,22 +235,29 @@ class Estimator(nn.Module):
             Flow and hidden, of the sizes of those that came in.
         """
         kind = one.features.dtype
-        centre = (one.features.mean((2, 3), keepdim=True) + other.features.mean((2, 3), keepdim=True)) / 2
-        features = one.features - centre  # else all of a frame point the same way
-        reference = torch.cat([other.picture, (other.features - centre).to(flow.dtype)], dim=1)
-        moved = warp(reference, flow.detach())  # each level learns from its own result
-        shown = moved[:, :PICTURE]
-        known = (1 - one.picture[:, 3:4]) * (1 - shown[:, 3:4])  # (N, 1, H, W)
-        slope = gradient_step(one.picture[:, :3], shown[:, :3], known).to(kind)
-        products = correlation(features, moved[:, PICTURE:].to(kind))
-        likely = functional.softmax(products * self.sharpness.exp(), dim=1)
+        along = flow.detach()  # each level learns from its own result
+        belief = torch.sigmoid(self.beliefs[index])
+        descriptions = [self.description(each, (one, other)) for each in (one, other)]
+        products = correlation(descriptions[0], warp(descriptions[1].to(flow.dtype), along).to(kind))
+        products = functional.avg_pool2d(products, AGGREGATED, stride=1, padding=AGGREGATED // 2, count_include_pad=False)
+        length = self.offsets.square().sum(0).to(kind)  # (SIDE^2, 1, 1)
+        likely = functional.softmax((products - NEARNESS * length) * self.sharpness.exp(), dim=1)
         match = functional.conv2d(likely, self.offsets.to(kind))  # (N, 2, H, W)
-        clipped = one.picture[:, 3:4].to(kind), shown[:, 3:4].to(kind)
-        found = self.last(
-            self.layers(torch.cat([products, match, slope, features, hidden, flow.to(kind) / RADIUS, *clipped], dim=1))
-        )
-        way, belief, hidden = found[:, :2], torch.sigmoid(found[:, 2:4]), found[:, 4:]
-        return flow + (way + belief[:, :1] * match + belief[:, 1:] * slope).to(flow.dtype), hidden
+        shown = warp(other.picture, along + (belief[0] * match.detach()).to(flow.dtype))
+        known = (1 - one.picture[:, 3:]) * (1 - shown[:, 3:])  # (N, 1, H, W)
+        slope = gradient_step(one.picture[:, :3], shown[:, :3], known).to(kind)
+        clipped = one.picture[:, 3:].to(kind), shown[:, 3:].to(kind)
+        everything = torch.cat([products, match, slope, one.features, hidden, flow.to(kind) / RADIUS, *clipped], dim=1)
+        found = self.last(self.layers(everything))
+        ways = torch.sigmoid(found[:, 2:4] + self.beliefs[index].reshape(1, 2, 1, 1))
+        step = found[:, :2] + ways[:, :1] * match + ways[:, 1:] * slope
+        return flow + step.to(flow.dtype), found[:, 4:]
+
+    def description(self, level: Level, both: tuple[Level, Level]) -> Tensor:
+        """What a frame's pixels are compared by, (N, PATCH^2 + MATCHED, H, W): their surroundings, and learned features."""
+        centre = sum(each.features.mean((2, 3), keepdim=True) for each in both) / 2  # else all of a frame point the same way
+        learned = functional.normalize(level.features - centre, dim=1) * self.learned.exp()
+        return torch.cat([described(level.picture[:, :3]).to(learned.dtype), learned], dim=1)
 
 
 class Flow(nn.Module):
@@ -262,7 +291,7 @@ class Flow(nn.Module):
         hidden = torch.zeros(count, HIDDEN, rows, columns, dtype=kind, device=sdr.device)
         found = []
         for index in reversed(range(LEVELS)):
-            flow, hidden = self.estimator(ones[index], others[index], flow, hidden)
+            flow, hidden = self.estimator(index, ones[index], others[index], flow, hidden)
             found.append(flow * FINEST * 2**index)
             if index:
                 flow = 2 * functional.interpolate(flow, scale_factor=2.0, mode="bilinear")

@@ -210,7 +210,7 @@ class ClipMapping(FeatureMapping):
         return total, {name: value.detach() for name, value in terms.items()}
 
 
-LEVEL_WEIGHT = 0.7
+LEVEL_WEIGHT = 0.4
 """Of a level's error, of that of the next finer one."""
 
 UNSEEN = 0.1
