@@ -13,7 +13,7 @@ flow. It takes the place of GMA in VITM-TC, section 3.2. What is different here:
 - One set of estimating convolutions serves all levels: motion is alike at all sizes, and each level teaches the others. Dilated,
   they look 9 pixels of a level far, to fill what is clipped from around.
 
-The flow is estimated down to a quarter of the size and interpolated from there. 0.41 M parameters.
+The flow is estimated down to a quarter of the size and interpolated from there. 0.42 M parameters.
 """
 
 from __future__ import annotations
