@@ -6,9 +6,12 @@
 A long clip of one scene is gone through segment by segment as `propagate_keyframes` does it: the key frames that a segment needs
 and that are not held are recovered, each from references on both sides, then its frames are propagated. After each segment a line
 says how long both took and the peak memory so far, which does not grow with the clip. The clip moves and changes its exposure.
+`--measured` recovers only so many key frames of a segment and takes the light of the frame itself for the others: what FCPM costs
+does not depend on what it is given.
 
 The last lines: seconds a frame of ICAM on every frame (the median of its calls), and of the whole (that by the stride, and FCPM
-by the frames that a segment gives, its overlap included). Run it on an idle machine; the load before the run is printed.
+by the frames that a segment gives, its overlap included). The same in seconds of all cores together, which other work on the machine
+changes less; the load before the run is printed.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from benchmark import peak_resident
 from numpy.typing import NDArray
 
 from vs_hdrtv import engines, weights
+from vs_hdrtv.color.arrays import Array
+from vs_hdrtv.color.transfer import bt1886_eotf
 from vs_hdrtv.engines import Engine
 from vs_hdrtv.keyframes.grid import Grid, segments
 from vs_hdrtv.keyframes.propagation import Propagation
@@ -53,6 +58,17 @@ def frame(n: int, height: int, width: int) -> NDArray[np.float32]:
     return np.asarray(np.clip(light * (1 + 0.5 * np.sin(n / 40)), 0, 1), dtype=np.float32)
 
 
+def now() -> tuple[float, float]:
+    """Seconds of the clock, and of all cores together."""
+    return time.perf_counter(), time.process_time()
+
+
+def since(start: tuple[float, float]) -> tuple[float, float]:
+    """Seconds since `now`."""
+    wall, cores = now()
+    return wall - start[0], cores - start[1]
+
+
 def measure(engine: Engine, models: dict[str, ModelCard | None], size: tuple[int, int], asked: argparse.Namespace) -> None:
     """Print the table."""
     assert models["icam"] is not None and models["fcpm"] is not None
@@ -65,12 +81,12 @@ def measure(engine: Engine, models: dict[str, ModelCard | None], size: tuple[int
     first = -(-away // asked.segment)
     scene = (0, (first + asked.segments) * asked.segment + away)
 
-    def at(n: int) -> object:
+    def at(n: int) -> Array:
         return engine.upload(frame(n, *size))
 
-    recovered: dict[int, object] = {}
-    of_icam: list[float] = []
-    of_fcpm: list[float] = []
+    recovered: dict[int, Array] = {}
+    of_icam: list[tuple[float, float]] = []
+    of_fcpm: list[tuple[float, float]] = []
     print(f"{'frames':>8} {'key frames':>10} {'ICAM s':>8} {'FCPM s':>8} {'peak MB':>8}")
     for block in range(first, first + asked.segments):
         (segment,) = segments(block, asked.segment, asked.overlap, scene[1] + 1, lambda n: n == 0)
@@ -79,28 +95,34 @@ def measure(engine: Engine, models: dict[str, ModelCard | None], size: tuple[int
         recovered = {key: light for key, light in recovered.items() if key in keys}
         before = len(of_icam)
         for key in keys:
-            if key not in recovered:
-                start = time.perf_counter()
+            if key not in recovered and len(of_icam) - before >= asked.measured:
+                recovered[key] = bt1886_eotf(at(key))
+            elif key not in recovered:
+                start = now()
                 recovered[key] = recovery.recover(at(key), (at(n) for n in grid.references_of(key, scene)))
                 engine.download(recovered[key])  # waits for the device
-                of_icam.append(time.perf_counter() - start)
-        start = time.perf_counter()
+                of_icam.append(since(start))
+        start = now()
         frames, sources = [at(n) for n in segment.frames], [at(key) for key in keys]
         numbers = [tuple(keys.index(key) for key in found) for found in nearest]
         for light in propagation.propagate(frames, [recovered[key] for key in keys], sources, numbers):
             engine.download(light)
         given = segment.last - segment.first + 1
-        of_fcpm.append((time.perf_counter() - start) / given)
-        icam = sum(of_icam[before:])
+        wall, cores = since(start)
+        of_fcpm.append((wall / given, cores / given))
+        icam = sum(wall for wall, _ in of_icam[before:])
         print(
-            f"{given:8d} {len(of_icam) - before:10d} {icam:8.2f} {of_fcpm[-1] * given:8.2f} {peak_resident() / 2**20:8.0f}",
+            f"{given:8d} {len(of_icam) - before:10d} {icam:8.2f} {wall:8.2f} {peak_resident() / 2**20:8.0f}",
             flush=True,
         )
-    alone, carried = statistics.median(of_icam), statistics.median(of_fcpm)
-    whole = alone / grid.stride + carried
-    print(f"ICAM on every frame: {alone:.3f} s a frame")
-    print(f"ICAM on one frame in {grid.stride}, and FCPM: {whole:.3f} s a frame ({alone / grid.stride:.3f} + {carried:.3f})")
-    print(f"ratio: {alone / whole:.2f}")
+    for index, unit in enumerate(("s", "core s")):
+        alone, carried = (statistics.median(each[index] for each in found) for found in (of_icam, of_fcpm))
+        shared = alone / grid.stride
+        print(f"ICAM on every frame: {alone:.3f} {unit} a frame")
+        print(
+            f"ICAM on one frame in {grid.stride}, and FCPM: {shared + carried:.3f} {unit} a frame ({shared:.3f} + {carried:.3f})"
+        )
+        print(f"ratio: {alone / (shared + carried):.2f}")
 
 
 def main() -> None:
@@ -119,6 +141,7 @@ def main() -> None:
     parser.add_argument("--reference-stride", type=int, default=15, help="frames from one to the next (default: %(default)s)")
     parser.add_argument("--segment", type=int, default=24, help="frames that are propagated at a time (default: %(default)s)")
     parser.add_argument("--overlap", type=int, default=4, help="frames more at each end of it (default: %(default)s)")
+    parser.add_argument("--measured", type=int, default=1000, help="key frames of a segment that are recovered (default: all)")
     parser.add_argument("--segments", type=int, default=2, help="(default: %(default)s)")
     asked = parser.parse_args()
     width, height = (int(side) for side in asked.size.split("x"))
