@@ -93,7 +93,7 @@ def recover_keyframes(
     sources.open_source(name, clip, "sdr", force=force)  # says what is wrong with it, before anything is built on it
     cuts = cut_clip(name, clip, scenes)
     source = sources.open_source(name, nodes.held(clip, grid), "sdr", force=force, quiet=True)
-    return nodes.recover(name, source, cuts, grid, recovery, chosen)
+    return nodes.recover(clip, source, cuts, grid, recovery, chosen)
 
 
 @one_line_errors

@@ -158,12 +158,19 @@ def held(clip: vs.VideoNode, grid: Grid) -> vs.VideoNode:
     return same
 
 
-def recover(name: str, source: ClipSource, cuts: vs.VideoNode, grid: Grid, recovery: Recovery, engine: Engine) -> vs.VideoNode:
+def recover(
+    clip: vs.VideoNode,
+    source: ClipSource,
+    cuts: vs.VideoNode,
+    grid: Grid,
+    recovery: Recovery,
+    engine: Engine,
+) -> vs.VideoNode:
     """Clip whose frame n is the key frame of n's group, recovered from its references.
 
     Args:
-        name: filter that asks; messages start with it.
-        source: SDR, `held`.
+        clip: SDR; each frame's properties are read of it.
+        source: the same, `held`: key frames and references are read of it.
         cuts: of the source, `scenes.cut_clip`.
         grid: groups and references. Cuts are looked for `reference_reach` frames around key frames and `group_reach` around n.
         recovery: runs the networks.
@@ -173,7 +180,7 @@ def recover(name: str, source: ClipSource, cuts: vs.VideoNode, grid: Grid, recov
         RGBS, `linear`, with the properties of source frame n.
     """
     windows = CutWindows(cuts)
-    every = _recovered(name, source, windows, grid, recovery, engine)
+    every = _recovered(source, windows, grid, recovery, engine)
     _MADE[every] = KeyFrames(grid, cuts, engine, recovery)
     reach = grid.group_reach
     at = {offset: shifted(every, offset) for offset in range(-(reach // 2 + reach % 2), reach // 2 + 1)}
@@ -183,16 +190,14 @@ def recover(name: str, source: ClipSource, cuts: vs.VideoNode, grid: Grid, recov
         return at[grid.key(n, windows.scene(is_cut, n, reach)) - n]
 
     keys = every.std.FrameEval(choose, prop_src=windows.clips(-reach, reach), clip_src=[every])
-    whole = keys.std.CopyFrameProps(source.raw).std.RemoveFrameProps(props=list(COLOUR_PROPERTIES))
+    whole = keys.std.CopyFrameProps(clip).std.RemoveFrameProps(props=list(COLOUR_PROPERTIES))
     whole = whole.std.SetFrameProps(**LINEAR_PROPERTIES).std.CopyFrameProps(keys, props=[KEY_FRAME, REFERENCES])
     result = whole.std.CopyFrameProps(cuts, props=[CUT])
     _MADE[result] = _MADE[every]
     return result
 
 
-def _recovered(
-    name: str, source: ClipSource, windows: CutWindows, grid: Grid, recovery: Recovery, engine: Engine
-) -> vs.VideoNode:
+def _recovered(source: ClipSource, windows: CutWindows, grid: Grid, recovery: Recovery, engine: Engine) -> vs.VideoNode:
     """Clip whose frame n is frame n recovered, were it a key frame."""
     raw, planes = source.raw, source.window_clip(engine)
     template = vs.core.std.BlankClip(raw, format=vs.RGBS, keep=True)
