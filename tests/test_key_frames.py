@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 import numpy as np
@@ -372,3 +373,18 @@ def test_bad_arguments(clip):
         merge_highlights(inverse_tone_map(source), source, keys, 10)
     with pytest.raises(vs.Error, match=r"estimate_flow: clips differ \(clip 20x15, 12 frames and reference 20x15, 10 frames"):
         estimate_flow(source, source[2:])
+
+
+def test_memory_does_not_grow_with_the_length(clip):
+    """Neither the frames that VapourSynth holds nor the nodes that are made for a key frame and go again."""
+    source = clip(48) * 6
+    light = propagate_keyframes(source, recovered(source, Grid(6, 2, 6), scenes="none"), segment=12)
+    held, nodes_alive = [], []
+    for n in range(288):
+        light.get_frame(n).close()
+        if n in (143, 287):
+            gc.collect()
+            held.append(vs.core.used_cache_size)
+            nodes_alive.append(sum(isinstance(each, vs.VideoNode) for each in gc.get_objects()))
+    assert held[1] < 1.3 * held[0]
+    assert nodes_alive[1] <= nodes_alive[0] + 20
