@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any, Protocol
 
@@ -187,15 +188,13 @@ def chain(found: list[stages.Stage], sdr: Clip, kind: str = "auto") -> Clip:
     return clips["hdr"]
 
 
-def run(
-    clip: Clip, engine: engines.Engine, around: Callable[[Callable[[], Any]], Any] = lambda compute: compute()
-) -> Iterator[Any]:
+def run(clip: Clip, engine: engines.Engine, around: Callable[[Callable[[], Any]], Any] | None = None) -> Iterator[Any]:
     """The frames of a clip one after another, as host arrays (a tuple of planes where they are packed).
 
     Args:
         clip: any but a source.
         engine: runs networks.
-        around: is given what computes a frame, to call it.
+        around: is given what computes a frame, to call it; None to have it called.
     """
     step = clip.node
     windows = pipeline.windows(step)
@@ -211,13 +210,16 @@ def run(
     def is_cut(source: Any, frame: int) -> bool:
         return clip.cuts[source](frame)
 
+    def compute(frame: int) -> Any:
+        return pipeline.compute(step, frame, (0, first.last(frame + high)), calls, fetch, is_cut, memo)
+
+    held: tuple[Frames | Cuts, ...] = (*clip.sources.values(), *clip.cuts.values())
     for n in count():
         if first.last(n) < n:
             return
-        bounds = (0, first.last(n + high))
-        result = around(lambda n=n, bounds=bounds: pipeline.compute(step, n, bounds, calls, fetch, is_cut, memo))
-        for held in (*clip.sources.values(), *clip.cuts.values()):
-            held.forget(n + 1 + low)
+        result = compute(n) if around is None else around(partial(compute, n))
+        for each in held:
+            each.forget(n + 1 + low)
         yield tuple(map(engine.download, result)) if isinstance(result, tuple) else engine.download(result)
 
 

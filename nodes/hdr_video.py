@@ -51,7 +51,7 @@ class Conversion:
         return clips.chain(stages_of_it, clips.source("sdr", frames), self.scenes), frames
 
 
-class HdrVideo(Input.Video):  # type: ignore[misc]  # ComfyUI has no types
+class HdrVideo(Input.Video):
     """A conversion that has not been made yet.
 
     ComfyUI's own nodes may take it: it is encoded to a file of its own when they ask for one.
@@ -234,7 +234,7 @@ def _write_sound(sound: Mapping[str, Any], suffix: str, name: str) -> Path:
     container, codec, kind = _SOUNDS.get(suffix, ("mp4", "aac", "fltp"))
     path = host.temporary(f"vs_hdrtv_{uuid.uuid4().hex}.{'mp4' if container != 'matroska' else 'mkv'}")
     with av.open(str(path), "w", format=container) as file:
-        stream = file.add_stream(codec, rate=rate, layout=layouts[samples.shape[0]])
+        stream: Any = file.add_stream(codec, rate=rate, layout=layouts[samples.shape[0]])
         resampler = av.AudioResampler(format=kind, layout=layouts[samples.shape[0]], rate=rate)
         for first in range(0, samples.shape[1], rate):
             frame = av.AudioFrame.from_ndarray(samples[:, first : first + rate], format="fltp", layout=layouts[samples.shape[0]])

@@ -30,6 +30,11 @@ def schema(**arguments: Any) -> Any:
     return io.Schema(**{name: value for name, value in arguments.items() if name in _FIELDS})
 
 
+def to_its_place(images: Any) -> Any:
+    """A tensor where ComfyUI keeps what goes from node to node."""
+    return images.to(memory.intermediate_device())
+
+
 def progress(total: int) -> Callable[[], None]:
     """A bar; calling it is one frame done, and where a run that the user cancelled ends."""
     bar = comfy.utils.ProgressBar(total)

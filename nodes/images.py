@@ -65,7 +65,7 @@ def _linear_light(rgb: Floats) -> Floats:
 
 
 def _to_linear(hdr: Floats) -> Floats:
-    return np.asarray(gamut.convert(transfer.pq_eotf(hdr), "bt2020", "bt709")) / np.float32(transfer.REFERENCE_WHITE)
+    return np.asarray(gamut.convert(transfer.pq_eotf(hdr), "bt2020", "bt709") / transfer.REFERENCE_WHITE, np.float32)
 
 
 HDR: dict[str, Callable[[Floats], Floats]] = {

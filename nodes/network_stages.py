@@ -227,7 +227,10 @@ class Enhance(io.ComfyNode):
             category=CATEGORY,
             description="Modulated features to HDR, by large kernels (DSLNet).",
             search_aliases=["DSLNet", "LKQE"],
-            inputs=[inputs.Modulated.Input("modulated", tooltip="Of Modulate."), inputs.precision()],
+            inputs=[
+                inputs.Modulated.Input("modulated", tooltip="Features of Modulate; nothing is computed before this node."),
+                inputs.precision(),
+            ],
             outputs=[io.Image.Output(display_name="HDR PQ")],
         )
 

@@ -122,11 +122,11 @@ class SaveHdr10Video(io.ComfyNode):
             raise InputError(f"{name}: {given} connected; connect one of them")
         if video is not None and not isinstance(video, hdr_video.HdrVideo):
             raise InputError(f"{name}: the video is not of SDR to HDR (Video); pass it through that node, or connect its images")
-        if images is not None:
+        if video is not None:
+            width, height = video.get_dimensions()
+        else:
             clip = work.hdr_clip(name, images, color_space)
             width, height = clip.size
-        else:
-            width, height = video.get_dimensions()
         path, subfolder = host.output_path(filename_prefix, f".{container}", width, height)
         if video is not None:
             written = hdr_video.write_video(video, path, settings, name)

@@ -30,7 +30,7 @@ NODES: tuple[type[Any], ...] = (
 """A node is a class in one of the modules above and a line here; its help is `web/docs/<node_id>.md`."""
 
 
-class Extension(ComfyExtension):  # type: ignore[misc]  # ComfyUI has no types
+class Extension(ComfyExtension):
     """What `comfy_entrypoint` gives."""
 
     async def get_node_list(self) -> list[type[Any]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from . import clips, host
 from .core import stages
 from .hdr_video import computed
@@ -42,12 +40,12 @@ def frames(clip: clips.Clip, precision: str = "fp32") -> list[Any]:
     return found
 
 
-def images(clip: clips.Clip, precision: str = "fp32") -> torch.Tensor:
+def images(clip: clips.Clip, precision: str = "fp32") -> Any:
     """A clip as IMAGE."""
-    return to_images(frames(clip, precision), clip.alpha).to(host.memory.intermediate_device())
+    return host.to_its_place(to_images(frames(clip, precision), clip.alpha))
 
 
-def apply(stage: stages.Stage, clip: clips.Clip, scenes: str = "none", precision: str = "fp32") -> torch.Tensor:
+def apply(stage: stages.Stage, clip: clips.Clip, scenes: str = "none", precision: str = "fp32") -> Any:
     """IMAGE of a stage that reads one signal."""
     (signal,) = stage.given
     return images(clips.apply(stage, {signal: clip}, scenes), precision)

@@ -78,6 +78,11 @@ def test_the_wheel_holds_what_is_needed_and_no_more(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     shipped = {f"vs_hdrtv/_weights/{path.name}" for path in (ROOT / "weights").iterdir()}
     assert shipped and {"vs_hdrtv/py.typed", "vs_hdrtv/cli/__main__.py"} | shipped <= names
+    nodes = {
+        f"vs_hdrtv/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "nodes").rglob("*.*") if path.suffix in (".py", ".md")
+    }
+    workflows = {f"vs_hdrtv/_workflows/{path.name}" for path in (ROOT / "example_workflows").iterdir()}
+    assert nodes and workflows and nodes | workflows <= names
     recipes = {path.relative_to(ROOT).as_posix() for path in (ROOT / "vs_hdrtv").rglob("*.toml")}
     assert recipes <= names
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"vs_hdrtv"}
@@ -113,6 +118,28 @@ def test_importing_it_loads_nothing_heavy(installed, module):
     heavy = ("torch", "vapoursynth", "numpy", "av", "openvino", "onnxruntime", "PIL", "array_api_compat")
     code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
     assert installed("python", "-c", code) == "[]"
+
+
+def test_its_nodes_load_in_comfyui(installed):
+    """As `comfyui install` sets it up, against the stand-in of ComfyUI's API."""
+    pytest.importorskip("torch", reason="ComfyUI has torch")
+    custom = installed.cwd / "ComfyUI" / "custom_nodes"
+    custom.mkdir(parents=True)
+    installed("vs-hdrtv", "comfyui", "install", custom.parent)
+    stand_in = ROOT / "tests" / "nodes" / "stand_in"
+    code = f"""
+import asyncio, importlib.util, sys
+sys.path.insert(0, {str(stand_in)!r})
+sys.modules["vapoursynth"] = None
+spec = importlib.util.spec_from_file_location("mangled", {str(custom / "vs_hdrtv" / "__init__.py")!r})
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+nodes = asyncio.run(asyncio.run(module.comfy_entrypoint()).get_node_list())
+import pathlib
+print(len(nodes), len(list(pathlib.Path(module.WEB_DIRECTORY, "docs").glob("*.md"))))
+"""
+    nodes, pages = installed("python", "-c", code).split()
+    assert nodes == pages != "0" and (custom / "vs_hdrtv" / "example_workflows").is_dir()
 
 
 def test_the_version_is_one(wheel):

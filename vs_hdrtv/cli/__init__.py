@@ -110,6 +110,11 @@ COMMANDS: dict[str, Command] = {
         ),
         extra="train",
     ),
+    "comfyui": Command(
+        ".comfyui",
+        "make the nodes of the installed package known to a ComfyUI",
+        ("vs-hdrtv comfyui install ~/ComfyUI",),
+    ),
     "weights": Command(
         ".weights",
         "list, check, measure and import networks' weights",
