@@ -123,7 +123,10 @@ def expected_light(clip, grid, segment, overlap, cuts=frozenset()):
             own = sorted({key for each in nearest for key in each})
             indices = [tuple(own.index(key) for key in each) for each in nearest]
             frames = [sdr[n] for n in part.frames]
-            found = FakePropagation().propagate(frames, [keys[k] for k in own], [sdr[k] for k in own], indices)
+            if any(grid.references_of(k, scene_of(k, cuts.__contains__, 0, last)) for k in own):
+                found = FakePropagation().propagate(frames, [keys[k] for k in own], [sdr[k] for k in own], indices)
+            else:
+                found = [bt1886_eotf(each) for each in frames]
             result += found[part.first - part.low : part.last - part.low + 1]
     return [blend(frame, each, overexposure_mask(frame)) for frame, each in zip(sdr, result, strict=True)]
 
@@ -287,6 +290,16 @@ def test_well_exposed_clips_and_those_without_anything_brighter_stay(clip, bytes
     bright = clip(12)
     hdr = inverse_tone_map(bright, "bt2446a")
     assert bytes_of(merge_highlights(hdr, bright, propagate_keyframes(bright, recovered(bright, Grid())))) == bytes_of(hdr)
+
+
+@pytest.mark.parametrize(("length", "references"), [(15, 6), (1, 6), (30, 0)], ids=["short scene", "one frame", "none wanted"])
+def test_without_a_reference_nothing_is_recovered(clip, bytes_of, length, references):
+    bright = clip(length)
+    light = propagate_keyframes(bright, recovered(bright, Grid(6, references, 15)))
+    assert all(map(np.array_equal, arrays(light), [bt1886_eotf(each) for each in arrays(bright)]))
+    hdr = inverse_tone_map(bright, "bt2446a")
+    assert bytes_of(merge_highlights(hdr, bright, light)) == bytes_of(hdr)
+    assert FakePropagation.calls == 0
 
 
 def test_something_between(clip, bytes_of):

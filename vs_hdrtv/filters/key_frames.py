@@ -118,7 +118,7 @@ def propagate_keyframes(
 
     Each segment of `segment` frames, counted from frame 0 and cut where scenes begin, is propagated with `overlap` frames more
     on each side, so that a frame depends on its segment alone and not on where anybody began. Where a frame is not over-exposed
-    it is its own light.
+    it is its own light; so it is where no key frame of the scene had a reference.
 
     Args:
         clip: the SDR clip that the key frames were recovered of.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 import vapoursynth as vs
 
 from ..color.arrays import Array
+from ..color.transfer import bt1886_eotf
 from ..engines import Engine
 from ..errors import InputError
 from ..graph import COLOUR_PROPERTIES, LINEAR_PROPERTIES, copy_properties, write_planes
@@ -250,7 +251,7 @@ def propagate(
         engine: whose arrays it takes.
 
     Returns:
-        RGBS, no properties but those of `linear`.
+        RGBS, no properties but those of `linear`. The light of the frames themselves where no key frame had a reference.
     """
     grid, windows, frames = Grid(stride, 0, 1), CutWindows(cuts), source.raw.num_frames
     planes, keys = source.window_clip(engine), keyframes.raw
@@ -286,12 +287,18 @@ def propagate(
         light: Mapping[int, vs.VideoFrame],
     ) -> Iterator[vs.VideoFrame]:
         own = sorted({key for n in part.frames for key in nearest[n]})
-        found = propagation.propagate(
-            _Frames(source, [sdr[n] for n in part.frames], engine),
-            _Frames(keyframes, [light[key] for key in own], engine),
-            _Frames(source, [sdr[key] for key in own], engine),
-            [tuple(own.index(key) for key in nearest[n]) for n in part.frames],
-        )
+        frames = _Frames(source, [sdr[n] for n in part.frames], engine)
+        found: Iterable[Array]
+        if all(light[key].props.get(REFERENCES) == 0 for key in own):
+            # Nothing was seen but the frames themselves, so that nothing is recovered: a guess is what other stages are for.
+            found = (bt1886_eotf(frame) for frame in frames)
+        else:
+            found = propagation.propagate(
+                frames,
+                _Frames(keyframes, [light[key] for key in own], engine),
+                _Frames(source, [sdr[key] for key in own], engine),
+                [tuple(own.index(key) for key in nearest[n]) for n in part.frames],
+            )
         for n, picture in zip(part.frames, found, strict=True):
             if part.first <= n <= part.last:
                 out = vs.core.create_video_frame(vs.RGBS, template.width, template.height)
