@@ -65,13 +65,15 @@ class HdrVideo(Input.Video):
         """All frames at once, PQ, and the sound."""
         clip, frames = self.conversion.clip()
         tick = host.progress(frames.expected)
-        found = []
-        for frame in computed(clip, host.engine(self.conversion.precision)):
-            found.append(frame)
-            tick()
+
+        def found() -> Iterator[Any]:
+            for frame in computed(clip, host.engine(self.conversion.precision)):
+                yield frame
+                tick()
+
         sound = InputImpl.VideoFromFile(str(self.conversion.shown.path)).get_components().audio
         rate = self.conversion.shown.rate or Fraction(25)
-        return Types.VideoComponents(images=to_images(found), audio=sound, frame_rate=rate)
+        return Types.VideoComponents(images=to_images(found(), frames.expected), audio=sound, frame_rate=rate)
 
     def save_to(self, path: Any, format: Any = None, codec: Any = None, metadata: dict[str, Any] | None = None) -> None:
         """Write the HDR10 file that stands for it.

@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 MODELS = "vs_hdrtv"
 """The folder in `models/` where own model cards lie."""
 
+VHS_FORMATS = "VHS_video_formats"
+"""The folder key by which ComfyUI-VideoHelperSuite finds formats of others."""
+
 _FIELDS = {field.name for field in dataclasses.fields(io.Schema)}
 
 
@@ -100,6 +103,13 @@ def model_names(network: str | None = None, reads: tuple[str, ...] | None = None
 def model_path(name: str) -> str:
     """What `weights.find` takes for a name of `model_names`."""
     return folder_paths.get_full_path(MODELS, name) or name if name.endswith(".toml") else name
+
+
+def offer_vhs_formats() -> None:
+    """Have Video Combine of ComfyUI-VideoHelperSuite, where it is installed, offer `vhs_formats/*.json`."""
+    folders, ends = folder_paths.folder_names_and_paths.get(VHS_FORMATS, ((), set()))
+    ours = str(Path(__file__).resolve().parent / "vhs_formats")
+    folder_paths.folder_names_and_paths[VHS_FORMATS] = ([*folders, ours], {*ends, ".json"})
 
 
 def output_path(prefix: str, suffix: str, width: int, height: int) -> tuple[Path, str]:

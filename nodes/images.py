@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -99,16 +99,20 @@ def reader(name: str, table: dict[str, Callable[[Floats], Floats]], color_space:
     return table[color_space]
 
 
-def to_images(frames: list[Floats], alpha: torch.Tensor | None = None) -> torch.Tensor:
+def to_images(frames: Iterable[Floats], count: int, alpha: torch.Tensor | None = None) -> torch.Tensor:
     """IMAGE of (1, 3, H, W) frames, with the alpha channel of the images that they were made of where those have one.
 
     Args:
-        frames: of one size.
+        frames: of one size; taken one by one, so that they are in memory once.
+        count: how many there are at most.
         alpha: the IMAGE (B, H, W, C) whose fourth channel is kept.
     """
-    images = torch.empty((len(frames), *frames[0].shape[-2:], 4 if alpha is not None and alpha.shape[-1] == 4 else 3))
-    for index, frame in enumerate(frames):
-        images[index, ..., :3] = torch.from_numpy(np.ascontiguousarray(frame[0])).movedim(0, -1)  # (3, H, W) -> (H, W, 3)
+    images, done = torch.empty(0), 0
+    for frame in frames:
+        if not done:
+            images = torch.empty((count, *frame.shape[-2:], 4 if alpha is not None and alpha.shape[-1] == 4 else 3))
+        images[done, ..., :3] = torch.from_numpy(np.ascontiguousarray(frame[0])).movedim(0, -1)  # (3, H, W) -> (H, W, 3)
         if alpha is not None and images.shape[-1] == 4:
-            images[index, ..., 3] = alpha[index, ..., 3]
-    return images
+            images[done, ..., 3] = alpha[done, ..., 3]
+        done += 1
+    return images[:done]

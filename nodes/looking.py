@@ -27,6 +27,12 @@ def _pictures(name: str, images: Any, color_space: str, what: str = "images") ->
         tick()
 
 
+def _checked(name: str, images: Any, frames: Iterator[Any]) -> torch.Tensor:
+    """IMAGE of as many frames as `images` has, and its alpha channel."""
+    check(name, images)
+    return to_images(frames, len(images), images)
+
+
 def _light(hdr: Any, number: int = 0, fps: float = 24.0) -> measure.FrameLight:
     """The light of a picture as Save HDR10 Video writes it: of 10-bit codes."""
     packed = stages.to_hdr10(transfer.PQ_PEAK, transfer.PQ_PEAK)
@@ -74,8 +80,9 @@ class Preview(io.ComfyNode):
     @classmethod
     def execute(cls, images: Any, peak: float, color_space: str) -> Any:
         """Show."""
-        shown = [measure.tone_map(hdr, peak)[None] for hdr in _pictures("Preview HDR", images, color_space)]
-        found = to_images([np.asarray(frame, np.float32) for frame in shown], images)
+        pictures = _pictures("Preview HDR", images, color_space)
+        shown = (np.asarray(measure.tone_map(hdr, peak)[None], np.float32) for hdr in pictures)
+        found = _checked("Preview HDR", images, shown)
         return io.NodeOutput(found, ui=ui.PreviewImage(found, cls=cls))
 
 
@@ -113,8 +120,8 @@ class Convert(io.ComfyNode):
     def execute(cls, images: Any, source: str, target: str) -> Any:
         """Convert."""
         convert = reader("Convert HDR", FROM_HDR, target)
-        found = [np.asarray(convert(hdr[None]), np.float32) for hdr in _pictures("Convert HDR", images, source)]
-        return io.NodeOutput(to_images(found, images))
+        found = (np.asarray(convert(hdr[None]), np.float32) for hdr in _pictures("Convert HDR", images, source))
+        return io.NodeOutput(_checked("Convert HDR", images, found))
 
 
 class LightLevel(io.ComfyNode):

@@ -6,7 +6,7 @@ from typing import Any
 
 from comfy_api.latest import ComfyExtension
 
-from . import looking, main_job, network_stages, saving
+from . import host, looking, main_job, network_stages, saving
 
 NODES: tuple[type[Any], ...] = (
     main_job.SdrToHdr,
@@ -40,4 +40,5 @@ class Extension(ComfyExtension):
 
 def extension() -> Extension:
     """See `comfy_entrypoint`."""
+    host.offer_vhs_formats()
     return Extension()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from . import clips, host
@@ -30,19 +31,17 @@ def hdr_clip(name: str, images: Any, color_space: str, what: str = "images") -> 
     return clips.source("hdr", clips.Batch(images, reader(name, HDR, color_space)), images)
 
 
-def frames(clip: clips.Clip, precision: str = "fp32") -> list[Any]:
-    """All frames of a clip, (1, C, H, W) each; the bar goes on with every one, and there a cancelled run ends."""
+def frames(clip: clips.Clip, precision: str = "fp32") -> Iterator[Any]:
+    """The frames of a clip, (1, C, H, W) each; the bar goes on with every one, and there a cancelled run ends."""
     tick = host.progress(clip.expected)
-    found = []
     for frame in computed(clip, host.engine(precision)):
-        found.append(frame)
+        yield frame
         tick()
-    return found
 
 
 def images(clip: clips.Clip, precision: str = "fp32") -> Any:
     """A clip as IMAGE."""
-    return host.to_its_place(to_images(frames(clip, precision), clip.alpha))
+    return host.to_its_place(to_images(frames(clip, precision), clip.expected, clip.alpha))
 
 
 def apply(stage: stages.Stage, clip: clips.Clip, scenes: str = "none", precision: str = "fp32") -> Any:

@@ -8,8 +8,9 @@ folder_names_and_paths = {}
 
 
 def get_filename_list(name):
-    folders, _ = folder_names_and_paths[name]
-    return sorted(path.name for folder in folders if Path(folder).is_dir() for path in Path(folder).glob("*.toml"))
+    folders, ends = folder_names_and_paths[name]
+    found = (path for folder in folders if Path(folder).is_dir() for path in Path(folder).iterdir())
+    return sorted(path.name for path in found if path.suffix in ends)
 
 
 def get_full_path(name, file):
