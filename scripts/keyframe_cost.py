@@ -10,8 +10,8 @@ says how long both took and the peak memory so far, which does not grow with the
 does not depend on what it is given.
 
 The last lines: seconds a frame of ICAM on every frame (the median of its calls), and of the whole (that by the stride, and FCPM
-by the frames that a segment gives, its overlap included). The same in seconds of all cores together, which other work on the machine
-changes less; the load before the run is printed.
+by the frames that a segment gives, its overlap included). The same in seconds of all cores together, which other work on the
+machine changes less; the load before the run is printed.
 """
 
 from __future__ import annotations

@@ -107,11 +107,20 @@ def test_collecting_starts_as_a_plain_warp(fresh):
 def test_offsets_are_the_flow_and_at_most_so_much_more(network):
     features, there = network.encode(frame()), network.encode(frame(seed=3))
     along = flow(300.0, -200.0)
-    offset, modulation = network.collect.guided(features, there, along)
+    found = network.collect.offsets(torch.cat([features, there], dim=1))
+    residual, modulation = found.split([18 * icam.GROUPS, 9 * icam.GROUPS], dim=1)
+    offset, modulation = network.collect.guided(residual, modulation, along)
     assert offset.shape == (1, 18 * icam.GROUPS, 64, 80)
     residual = offset.reshape(1, -1, 2, 64, 80) - along.flip(1)[:, None]  # (dy, dx)
     assert 0 < residual.abs().max() <= icam.FARTHEST + 1e-4
     assert modulation.min() >= 0 and modulation.max() <= 2
+
+
+def test_slices_are_one_convolution(network):
+    x, found = network.encode(frame()), torch.randn(1, 27 * icam.GROUPS, 32, 40, generator=torch.Generator().manual_seed(5))
+    along, collect = flow(3.0, -2.0), network.collect
+    offset, mask = collect.guided(*found.split([18 * icam.GROUPS, 9 * icam.GROUPS], dim=1), along)
+    torch.testing.assert_close(collect.deformed(x, found, along), collect.deformable(x, offset, mask), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("far", [(80.0, 0.0), (0.0, -64.0), (5000.0, 5000.0)])

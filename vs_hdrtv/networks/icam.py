@@ -31,7 +31,7 @@ from ..color.overexposure import overexposure_mask
 from ..errors import InputError
 from . import orders
 from .blocks import zeroed
-from .deformable import TAPS, DeformableConv2d
+from .deformable import TAPS, DeformableConv2d, deform_conv3x3
 from .exposure import code_of_signal, gain, light_of_code, signal_of_code
 from .kpn_mfi import conv3x3
 from .parts import ICAM_CHANNELS, ICAM_LEVELS
@@ -40,6 +40,9 @@ from .warping import warp, within
 
 GROUPS = 8
 """Offset groups of the deformable convolution."""
+
+SLICES = 2
+"""In which the groups are gone through, one after another."""
 
 FARTHEST = 8.0
 """Pixels that a tap may look away from where the flow points."""
@@ -123,22 +126,31 @@ class Collect(nn.Module):
         matched, moved = (
             torch.cat([each[:, :CARRIED] * factor, each[:, CARRIED:]], dim=1) for each in (reference_features, moved)
         )
-        offset, modulation = self.guided(features, moved, flow)
-        collected = self.deformable(matched, offset, modulation)
+        collected = self.deformed(matched, self.offsets(torch.cat([features, moved], dim=1)), flow)
         valid = torch.sigmoid(self.masks(torch.cat([features, collected, clipped], dim=1))) * inside
         return collected, valid, clipped
 
-    def guided(self, features: Tensor, moved: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
-        """Two of (N, C, H, W), flow -> offsets (N, 18 G, H, W), the flow and what is learned, and modulation (N, 9 G, H, W)."""
-        n, _, height, width = flow.shape
-        found = self.offsets(torch.cat([features, moved], dim=1))  # (N, 27 G, H/2, W/2)
-        residual, modulation = found.split([2 * TAPS * GROUPS, TAPS * GROUPS], dim=1)
-        residual, modulation = FARTHEST * torch.tanh(residual), 2 * torch.sigmoid(modulation)
+    def deformed(self, x: Tensor, found: Tensor, flow: Tensor) -> Tensor:
+        """The deformable convolution, some groups at a time: offsets and modulation are 216 channels, most of the memory of ICAM.
+
+        (N, C, H, W), what the offsets' layers say (N, 27 G, H/2, W/2), flow (N, 2, H, W) -> (N, C - 1, H, W).
+        """
+        y = self.deformable.bias.reshape(1, -1, 1, 1)
+        parts = x, *torch.split(found, [2 * TAPS * GROUPS, TAPS * GROUPS], dim=1), self.deformable.weight
+        for some, residual, modulation, weight in zip(*(each.chunk(SLICES, dim=1) for each in parts), strict=True):
+            offset, mask = self.guided(residual, modulation, flow)
+            y = y + deform_conv3x3(some, offset, weight, mask=mask)
+        return y
+
+    @staticmethod
+    def guided(residual: Tensor, modulation: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+        """Of g groups (N, 18 g, H/2, W/2), (N, 9 g, H/2, W/2), flow -> offsets (N, 18 g, H, W), modulation (N, 9 g, H, W)."""
         residual, modulation = (
-            functional.interpolate(each, scale_factor=2.0, mode="bilinear") for each in (residual, modulation)
+            functional.interpolate(each, scale_factor=2.0, mode="bilinear")
+            for each in (FARTHEST * torch.tanh(residual), 2 * torch.sigmoid(modulation))
         )
-        offset = residual.reshape(n, TAPS * GROUPS, 2, height, width) + flow.flip(1)[:, None]  # (dy, dx)
-        return offset.reshape(n, 2 * TAPS * GROUPS, height, width), modulation
+        offset = torch.unflatten(residual, 1, (-1, 2)) + flow.flip(1)[:, None]  # (N, 9 g, 2, H, W), (dy, dx)
+        return offset.flatten(1, 2), modulation
 
 
 class Validity(nn.Module):
