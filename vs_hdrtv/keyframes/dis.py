@@ -49,7 +49,7 @@ def of_codes(current: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArra
     try:
         import cv2
     except ImportError:
-        raise InputError("dis: OpenCV is not installed; pip install opencv-python-headless, or give a flow network") from None
+        raise InputError("dis: OpenCV is not installed; pip install 'vs-hdrtv[recover]', or give a flow network") from None
     estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     with _LOCK:  # the number of threads is the process's own
         threads = cv2.getNumThreads()
