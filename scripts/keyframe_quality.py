@@ -2,6 +2,7 @@
 
     python scripts/keyframe_quality.py --data DIR                       # DIR/hdr_stills; models icam and fcpm, flow by DIS
     python scripts/keyframe_quality.py --data DIR --flow flow --clips 12 --picture out.png
+    python scripts/keyframe_quality.py --hdr CLIP --at 38 --size 192 --picture out.png  # one real HDR clip, its light clipped
 
 A clip is a camera's path over a held-out HDR picture while the exposure changes by some stops, delivered in 8 bits. Of each
 the frames in the middle are measured, whose key frames and references lie up to half of the clip away. The truth is the light
@@ -35,7 +36,7 @@ from vs_hdrtv import engines, weights
 from vs_hdrtv.color import highlights
 from vs_hdrtv.color.gamut import convert, luminance
 from vs_hdrtv.color.overexposure import overexposure_mask
-from vs_hdrtv.color.transfer import REFERENCE_WHITE, bt1886_eotf, pq_eotf, pq_inverse_eotf
+from vs_hdrtv.color.transfer import REFERENCE_WHITE, bt1886_eotf, bt1886_inverse_eotf, pq_eotf, pq_inverse_eotf
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.keyframes import dis
 from vs_hdrtv.keyframes.grid import Grid
@@ -92,6 +93,24 @@ def made(data: Path, count: int, frames: int, size: int, seed: int) -> Iterator[
         if taken == count:
             return
     raise InputError(f"keyframe_quality: only {taken} clips have something to recover; give fewer --clips, or more pictures")
+
+
+def filmed(path: Path, at: int, size: int, stops: float) -> Iterator[Exposed]:
+    """A real HDR clip, its shorter side `size`, as a camera saw it that clips at reference white; the group of `at` is measured."""
+    import cv2
+
+    found = []
+    for light in scenes.read_video(scenes.Scene(path.stem, path.stem, "test", path), 10_000):
+        height, width = (round(side * size / min(light.shape[:2]) / 2) * 2 for side in light.shape[:2])
+        small = np.asarray(cv2.resize(light, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float64)
+        found.append(np.maximum(convert(np.moveaxis(small, -1, 0)[None], "bt2020", "bt709")[0], 0) * 2.0**stops)
+    if not 0 <= at < len(found):
+        raise InputError(f"keyframe_quality: --at is {at}; {path} has {len(found)} frames that are PQ or HLG")
+    linear = np.stack(found)
+    sdr = np.asarray(bt1886_inverse_eotf(np.clip(linear, 0, 1)))
+    delivered = np.asarray(pairs.deliver(sdr, np.random.default_rng(0), pairs.PLAIN), dtype=np.float32)
+    first, last = GRID.group(at, (0, len(found) - 1))
+    yield Exposed(path.stem, delivered, linear.astype(np.float32), range(first, last + 1))
 
 
 def shown(linear: Any, peak: float) -> Frames:
@@ -198,7 +217,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         InputError: a number is too small.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with hdr_stills/, or one of .hdr and .exr pictures")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--data", type=Path, help="folder with hdr_stills/, or one of .hdr and .exr pictures")
+    what.add_argument("--hdr", type=Path, metavar="CLIP", help="instead: one HDR10 or HLG clip of a scene whose exposure changes")
+    parser.add_argument("--at", type=int, default=0, help="of --hdr: frame whose group is measured (default: %(default)s)")
+    parser.add_argument("--stops", type=float, default=0.0, help="of --hdr: exposure of its SDR (default: %(default)s)")
     parser.add_argument("--clips", type=int, default=8, help="(default: %(default)s)")
     parser.add_argument("--frames", type=int, default=67, help="of each clip (default: %(default)s)")
     parser.add_argument("--size", type=int, default=128, help="side in pixels, even (default: %(default)s)")
@@ -225,7 +248,11 @@ def main(argv: list[str] | None = None) -> None:
     compared = rows(engine, asked)
     found: dict[str, list[list[float]]] = {name: [] for name in compared}
     pictures: list[Frames] = []
-    for clip in made(asked.data, asked.clips, asked.frames, asked.size, asked.seed):
+    if asked.hdr:
+        clips_of = filmed(asked.hdr, asked.at, asked.size, asked.stops)
+    else:
+        clips_of = made(asked.data, asked.clips, asked.frames, asked.size, asked.seed)
+    for clip in clips_of:
         chosen = slice(clip.measured.start, clip.measured.stop)
         truth, sdr = shown(clip.linear[chosen], asked.peak), clip.sdr[chosen]
         first = not any(found.values())
@@ -239,7 +266,8 @@ def main(argv: list[str] | None = None) -> None:
             pictures = [sdr[len(sdr) // 2], *pictures, truth[len(truth) // 2]]
     if asked.picture:
         write(asked.picture, pictures, asked.peak)
-    print(f"{asked.clips} clips, {asked.size} px, {asked.frames} frames, flow by {asked.flow}; over-exposed pixels alone\n")
+    of = asked.hdr.name if asked.hdr else f"{asked.clips} clips of {asked.frames} frames"
+    print(f"{of}, {asked.size} px, flow by {asked.flow}; over-exposed pixels alone\n")
     print("| | PU21-PSNR, dB | ColorVideoVDP, JOD | error of the change, 10-bit codes |\n|---|---|---|---|")
     for name, values in found.items():
         psnr, jod, change = np.nanmean(np.array(values), axis=0)
