@@ -96,7 +96,7 @@ def made(data: Path, count: int, frames: int, size: int, seed: int) -> Iterator[
 
 
 def filmed(path: Path, at: int, size: int, stops: float) -> Iterator[Exposed]:
-    """A real HDR clip, its shorter side `size`, as a camera saw it that clips at reference white; the group of `at` is measured."""
+    """A real HDR clip, its shorter side `size`, as a camera saw it that clips at white; the group of `at` is measured."""
     import cv2
 
     found = []
