@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import importlib.util
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 import urllib.error
@@ -153,8 +155,31 @@ def check_video(base: Path, shown: dict[str, Any]) -> None:
     check(f"all {FRAMES} frames are there", len(frames) == FRAMES)
     kinds = {data.type.name for data in frames[0].side_data.values()}
     check("mastering display and content light in the stream", {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"} <= kinds)
-    luma = np.frombuffer(frames[0].planes[0], np.uint16).reshape(frames[0].height, -1)[:, : frames[0].width]
-    check(f"luma from {luma.min()} to {luma.max()}", luma.max() - luma.min() > 200 and luma.max() < 800)
+    luma = _luma(frames[0])
+    check(f"luma from {luma.min():.0f} to {luma.max():.0f}", luma.max() - luma.min() > 200 and luma.max() < 800)
+
+
+def check_against_the_command_line(base: Path) -> None:
+    """The node's video and that of `vs-hdrtv convert`: another decoder, the same stages. Needs VapourSynth in this Python."""
+    if importlib.util.find_spec("vapoursynth") is None:
+        print("  no VapourSynth in ComfyUI's Python: not compared with vs-hdrtv convert")
+        return
+    theirs, (ours,) = base / "temp" / "convert.mp4", (base / "output" / "video").glob("HDR10_*.mp4")
+    words = ["-m", "vs_hdrtv.cli", "convert", str(base / "input" / "clip.mp4"), str(theirs), "--engine", "cpu", "--overwrite"]
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    check(f"vs-hdrtv convert: {done.stderr.strip().splitlines()[-1]}", done.returncode == 0)
+    planes = []
+    for path in (ours, theirs):
+        with av.open(str(path)) as file:
+            planes.append([_luma(frame) for frame in file.decode(video=0)])
+    apart = np.abs(np.stack(planes[0]) - np.stack(planes[1]))
+    check(f"luma is {apart.mean():.2f} codes of 1023 from that of vs-hdrtv convert, both coded with losses", apart.mean() < 2)
+
+
+def _luma(frame: Any) -> Any:
+    """(H, W), 10-bit codes."""
+    plane = frame.planes[0]
+    return np.frombuffer(plane, np.uint16).reshape(plane.height, -1)[:, : plane.width].astype(np.float32)
 
 
 def check_picture(base: Path, shown: dict[str, Any]) -> None:
@@ -210,6 +235,8 @@ def run(base: Path, url: str, server: int) -> None:
         shown = run_workflow(url, to_prompt(json.loads(path.read_text("utf-8")), known))
         for name, result in shown.items():
             CHECKS.get(name, lambda *_: None)(base, result)
+        if path.stem == "sdr_to_hdr_video":
+            check_against_the_command_line(base)
         print(f"  {time.monotonic() - started:.0f} s", flush=True)
     chromium = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
     if chromium is None:
@@ -228,7 +255,7 @@ def templates() -> dict[str, Path]:
 
 
 async def screenshot(chromium: str, url: str, workflow: dict[str, Any], picture: Path, base: Path) -> None:
-    """Open the page, load a workflow, take a picture: by Chromium's own protocol over aiohttp, which ComfyUI needs anyway."""
+    """Open the page, load a workflow, run it, take a picture: by Chromium's protocol over aiohttp, which ComfyUI has."""
     import aiohttp
 
     words = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", "--window-size=1600,900"]
@@ -268,10 +295,16 @@ async def screenshot(chromium: str, url: str, workflow: dict[str, Any], picture:
                 await asyncio.sleep(5)
                 count = await evaluate(
                     f"(async () => {{ await window.app.loadGraphData({json.dumps(workflow)}); "
-                    "window.app.canvas.ds.scale = 0.7; window.app.canvas.ds.offset = [60, 240]; "
+                    "window.app.canvas.ds.scale = 0.62; window.app.canvas.ds.offset = [120, 290]; "
                     "window.app.graph.setDirtyCanvas(true, true); return window.app.graph._nodes.length; })()"
                 )
                 check(f"the page shows {count} nodes", count == len(workflow["nodes"]))
+                await evaluate("window.app.queuePrompt(0).then(() => true)")
+                await asyncio.sleep(2)
+                queue = ask(f"{url}/queue")
+                while queue["queue_running"] or queue["queue_pending"]:
+                    await asyncio.sleep(1)
+                    queue = ask(f"{url}/queue")
                 await evaluate("document.querySelectorAll('.p-dialog-close-button').forEach((button) => button.click())")
                 await asyncio.sleep(3)
                 shot = await call("Page.captureScreenshot", format="png")
