@@ -128,7 +128,7 @@ def rows(engine: engines.Engine, asked: argparse.Namespace) -> dict[str, Callabl
     kept: dict[tuple[str, int], Frames] = {}
 
     def recovered(clip: Exposed, n: int) -> Frames:
-        """(1, 3, H, W) light of frame n by ICAM, not blended."""
+        """(1, 3, H, W) light of frame n by ICAM."""
         if (clip.name, n) not in kept:
             others = GRID.references_of(n, (0, len(clip.sdr) - 1))
             uploaded = (engine.upload(clip.sdr[at][None]) for at in others)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..color import highlights
 from ..color.arrays import Array
+from ..color.overexposure import overexposure_mask
 from ..engines import Engine
 from ..errors import InputError
 from ..modelcard import ModelCard
@@ -83,7 +85,9 @@ class Recovery:
         return warped, valid
 
     def recover(self, current: Array, references: Iterable[Array]) -> Array:
-        """A key frame's light, not blended with the frame's own (Y of equation 1).
+        """A key frame's light: what ICAM recovers where it is over-exposed, its own elsewhere (equation 1).
+
+        ICAM learns nothing outside of the mask, and what is propagated from here is compared with other frames there.
 
         Args:
             current: sdr (1, 3, H, W).
@@ -96,7 +100,7 @@ class Recovery:
         picture = extended(current)
         others = (extended(each) for each in references)
         found = orders.recover(self._run, picture, ((other, self._initial(picture, other)) for other in others))
-        return found[:, :, :height, :width]
+        return highlights.blend(current, found[:, :, :height, :width], overexposure_mask(current))
 
     def see(self, sdr: Array) -> Seen:
         """A frame (1, 3, H, W) made ready for `between`."""

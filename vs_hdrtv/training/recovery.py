@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..color import highlights
 from ..color.overexposure import overexposure_mask
 from ..color.transfer import REFERENCE_WHITE, bt1886_eotf, pq_inverse_eotf
 from ..errors import InputError
