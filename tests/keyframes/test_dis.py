@@ -66,5 +66,5 @@ def test_frames_that_show_nothing_give_a_flow(value):
 
 def test_opencv_that_is_not_there(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(InputError, match=r"^dis: OpenCV is not installed; pip install opencv-python-headless"):
+    with pytest.raises(InputError, match=r"^dis: OpenCV is not installed; pip install 'vs-hdrtv\[recover\]'"):
         dis.estimate(np.zeros((3, 32, 32), np.float32), np.zeros((3, 32, 32), np.float32))

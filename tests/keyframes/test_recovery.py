@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("cv2")
 
 from vs_hdrtv import engines, weights  # noqa: E402
+from vs_hdrtv.color.overexposure import overexposure_mask  # noqa: E402
 from vs_hdrtv.color.transfer import bt1886_eotf, bt1886_inverse_eotf  # noqa: E402
 from vs_hdrtv.errors import InputError  # noqa: E402
 from vs_hdrtv.keyframes import dis, recovery  # noqa: E402
@@ -67,11 +68,20 @@ def test_without_references_or_with_the_same_frame_it_starts_as_the_frames_light
 
 
 def test_references_change_the_result_each_in_its_turn(engine, make):
-    frame, others = sdr(engine), [sdr(engine, shift=shift, exposure=0.5) for shift in (3, -2)]
+    frame, others = sdr(engine, exposure=2.8), [sdr(engine, shift=shift, exposure=0.5) for shift in (3, -2)]
     run = make(0.05)
     found = [run.recover(frame, references).numpy() for references in ([], others[:1], others, others[::-1], others * 6)]
     assert len({each.tobytes() for each in found}) == 5
     assert run.recover(frame, iter(others)).numpy().tobytes() == found[2].tobytes()
+
+
+def test_what_is_not_over_exposed_is_the_frames_own_light(engine, make):
+    frame = sdr(engine, exposure=2.8)
+    found = make(0.05).recover(frame, [sdr(engine, shift=3, exposure=0.5)])
+    own, outside = bt1886_eotf(frame), (overexposure_mask(frame) == 0).expand(-1, 3, -1, -1)
+    assert 0.1 < outside.float().mean() < 0.9
+    assert torch.equal(found[outside], own[outside])
+    assert not torch.equal(found, own)
 
 
 def test_a_clipped_texture_comes_back_in_its_place(engine, make):
