@@ -105,7 +105,7 @@ def make_key_frame(
 
 def exposed(
     pictures: list[Picture], frames: int, size: int, rng: np.random.Generator, motion: clips.Motion, period: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
+) -> tuple[NDArray[np.float64], NDArray[np.floating], NDArray[np.float32]]:
     """A clip of one scene as a camera with changing exposure sees it, before anything is delivered.
 
     Args:

@@ -144,7 +144,10 @@ class Segments:
         key_references, to_keys, to_next, to_previous = (list(flow.unbind(1)) for flow in flows)
         frames, groups, far = (list(each.unbind(1)) for each in (sdr, keys, references))
         with torch.no_grad():
-            recovered = [self._icam(frame, far, list(flow.unbind(1))) for frame, flow in zip(groups, key_references, strict=True)]
+            recovered = [
+                highlights.blend(frame, self._icam(frame, far, list(flow.unbind(1))), overexposure_mask(frame))
+                for frame, flow in zip(groups, key_references, strict=True)
+            ]
             encoded, encoded_keys = ([self._icam.encode(each) for each in some] for some in (frames, groups))  # type: ignore[operator]
             correct = self._icam.correct
             order = [key_frames.nearest(t) for t in range(len(frames))]
