@@ -10,7 +10,7 @@ import torch
 
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.networks import registry
-from vs_hdrtv.training import batches, material, objectives, recipes, recovery
+from vs_hdrtv.training import batches, material, objectives, recipes, recovery, stopping, trainer, validation
 
 KEYS = dataclasses.replace(recipes.load("icam"), perceptual=0.0)
 SEGMENTS = dataclasses.replace(recipes.load("fcpm"), perceptual=0.0)
@@ -95,6 +95,20 @@ def test_segments(loaded, icam):
     assert any(parameter.grad is not None and parameter.grad.any() for parameter in fcpm.parameters())
     with pytest.raises(InputError, match="segments of frames are not measured while a run goes on"):
         batches.of_validation(material.Sources([], [], []), SEGMENTS)
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_a_run_on_segments_goes_on_without_metrics_unless_they_are_asked_for(tmp_path, caplog, required):
+    wanted = validation.Validation(every=1, measures={}, required=required)
+    network = registry.create("fcpm")
+    goal = recovery.Segments(SEGMENTS, registry.create("icam"), None, {})
+    run = trainer._Run(network, SEGMENTS, tmp_path, goal, trainer.Options(validation=wanted), stopping.Stop())
+    if required:
+        with pytest.raises(InputError, match="segments of frames are not measured while a run goes on"):
+            run._validator(tmp_path)
+    else:
+        assert run._validator(tmp_path) is None
+        assert "no metrics while it goes on" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -88,8 +88,7 @@ def of_validation(sources: material.Sources, recipe: Recipe) -> validation.Batch
     Raises:
         InputError: the recipe is for segments of frames.
     """
-    if recipe.kind == "segments":
-        raise InputError("train: segments of frames are not measured while a run goes on; give --validate-every 0")
+    check_measured(recipe)
     loaded, phase = sources.load(), recipe.phases[-1]
     numbers = itertools.batched(range(-(-validation.PAIRS // phase.batch) * phase.batch), phase.batch)
     found = []
@@ -98,6 +97,16 @@ def of_validation(sources: material.Sources, recipe: Recipe) -> validation.Batch
         made = _stacked([_draw(loaded, phase.size, rng, recipe) for rng in generators], recipe)
         found.append(_MEASURED[recipe.kind](*made))
     return found
+
+
+def check_measured(recipe: Recipe) -> None:
+    """Refuse a recipe whose batches are not measured while a run goes on.
+
+    Raises:
+        InputError: it is for segments of frames.
+    """
+    if recipe.kind not in _MEASURED:
+        raise InputError(f"train: {recipe.kind} of frames are not measured while a run goes on; give --validate-every 0")
 
 
 def _measured_clip(sdr: Tensor, hdr: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:

@@ -212,6 +212,7 @@ class _Run:
         if wanted is None:
             return None
         try:
+            batches.check_measured(self.recipe)
             sources = material.find(data, "validation", self.recipe.variety)
         except InputError as error:
             if wanted.required:
