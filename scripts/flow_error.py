@@ -45,7 +45,7 @@ PIXELS: dict[str, Callable[[FlowPair], Floats]] = {
 
 def methods(flow: ModelCard | None, icam: ModelCard | None, engine: engines.Engine) -> dict[str, Method]:
     """Everything that is measured, by its name; `none` says how far things move."""
-    found: dict[str, Method] = {"none": lambda sdr, _: np.zeros_like(sdr[:2]), "DIS": dis.estimate}
+    found: dict[str, Method] = {"none": lambda sdr, _: np.zeros_like(sdr[:2]), "DIS": lambda *frames: dis.estimate(*frames)[0]}
     if flow is not None:
         found[flow.name] = on(engine, engine.load(flow))
     if icam is not None:

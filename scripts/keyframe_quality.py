@@ -143,7 +143,7 @@ def rows(engine: engines.Engine, asked: argparse.Namespace) -> dict[str, Callabl
         return GRID.key(n, (0, len(clip.sdr) - 1))
 
     def warped(clip: Exposed, n: int) -> Frames:
-        flow = dis.estimate(clip.sdr[n], clip.sdr[key(clip, n)])
+        flow, _ = dis.estimate(clip.sdr[n], clip.sdr[key(clip, n)])
         return np.asarray(warp(recovered(clip, key(clip, n)), flow[None]))
 
     def propagated(clip: Exposed) -> Frames:

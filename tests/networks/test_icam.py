@@ -37,7 +37,7 @@ def fresh():
 def test_parameters():
     network = registry.create("icam")
     assert isinstance(network, ICAM)
-    assert sum(parameter.numel() for parameter in network.parameters()) == 1_037_213
+    assert sum(parameter.numel() for parameter in network.parameters()) == 1_036_971
 
 
 @pytest.mark.parametrize("arguments", [{"channels": 8}, {"channels": 20}, {"levels": (8, 8, 8)}, {"levels": (8, 8, 8, 18)}])

@@ -1,8 +1,8 @@
-"""The baseline of optical flow: OpenCV's DIS (Kroeger et al., ECCV 2016) on luma of one exposure."""
+"""The baseline of flow: OpenCV's DIS (Kroeger et al., ECCV 2016) on luma of one exposure, far frames registered first."""
 
 from __future__ import annotations
 
-import threading
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from ..color.arrays import unit
 from ..color.exposure import levels
 from ..color.gamut import luminance
-from ..errors import InputError
+from . import registration
+from .registration import Codes
 
 CLIPPED = 0.98
 """Signal of the brighter frame from which it tells nothing; the other one is cut at the same light."""
@@ -18,10 +19,15 @@ CLIPPED = 0.98
 SMALLEST = 32
 """Pixels a side that DIS gets at least; smaller frames are extended by their edges."""
 
-_LOCK = threading.Lock()
+AGREED = 0.95
+"""Agreement (`registration.agreement`) from which a flow is taken as it is; below, the frames are registered first."""
+
+ALIKE = 0.85
+"""Agreement below which a reference shows something else. Of a real pan's frames (`scripts/keyframe_quality.py --hdr`) registered
+ones reach 0.88 to 1.00, those of other views 0.82 at most."""
 
 
-def estimate(current: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:
+def estimate(current: NDArray[np.float32], reference: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
     """Backward flow between two SDR frames, the same on any machine and for any number of threads.
 
     Both are brought to the exposure of the brighter one (`color.exposure.levels`) and cut where that clips: what one of them has
@@ -32,7 +38,8 @@ def estimate(current: NDArray[np.float32], reference: NDArray[np.float32]) -> ND
         reference: the same.
 
     Returns:
-        (2, H, W) pixels, (dx, dy), as `networks.warping.warp` takes it.
+        (2, H, W) pixels, (dx, dy), as `networks.warping.warp` takes it; and its agreement, below `ALIKE` where `reference` shows
+        something else.
 
     Raises:
         InputError: OpenCV is not installed.
@@ -41,27 +48,65 @@ def estimate(current: NDArray[np.float32], reference: NDArray[np.float32]) -> ND
     frames = [unit(each[None]) for each in (current, reference)]  # (1, 3, H, W)
     own = [float(level.item()) for level in levels(*frames)]
     codes = [_codes(frame * np.float32(max(own) / level)) for frame, level in zip(frames, own, strict=True)]
-    return np.ascontiguousarray(of_codes(*codes)[:, :height, :width])
+    flow, agreement = of_codes(*codes)
+    return np.ascontiguousarray(flow[:, :height, :width]), agreement
 
 
-def of_codes(current: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np.float32]:
+def trusted(current: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The flow of `estimate`; where the reference shows something else, one that points outside of it everywhere.
+
+    That is how every network here is told that there is nothing to take.
+
+    Args:
+        current: see `estimate`.
+        reference: see `estimate`.
+
+    Returns:
+        (2, H, W) pixels.
+
+    Raises:
+        InputError: OpenCV is not installed.
+    """
+    flow, agreement = estimate(current, reference)
+    return flow if agreement >= ALIKE else nowhere(flow)
+
+
+def of_codes(current: Codes, reference: Codes) -> tuple[NDArray[np.float32], float]:
     """The same between two pictures (H, W) as they are, H and W at least `SMALLEST`."""
-    try:
-        import cv2
-    except ImportError:
-        raise InputError("dis: OpenCV is not installed; pip install 'vs-hdrtv[recover]', or give a flow network") from None
+    with registration.opencv() as cv2:
+        flow = _dis(cv2, current, reference)
+        agreement = registration.agreement(cv2, current, reference, flow)
+        if agreement >= AGREED:
+            return flow, agreement
+        transform = registration.homography(cv2, current, reference)
+        if transform is None:
+            return flow, agreement
+        start = registration.displacement(transform, *current.shape)
+        rest = _dis(cv2, current, registration.moved(cv2, reference, start))
+        # Where a pixel lies in the registered reference, and where that lies in the reference itself.
+        far = rest + np.stack([registration.moved(cv2, each, rest) for each in start])
+        registered = registration.agreement(cv2, current, reference, far)
+    return (far, registered) if registered > agreement else (flow, agreement)
+
+
+def near(current: Codes, reference: Codes) -> NDArray[np.float32]:
+    """Plain DIS between two pictures (H, W), H and W at least `SMALLEST`: (2, H, W) pixels."""
+    with registration.opencv() as cv2:
+        return _dis(cv2, current, reference)
+
+
+def nowhere(flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A flow of the same shape that points outside of the reference everywhere."""
+    return np.full_like(flow, 2.0 * max(flow.shape[-2:]))
+
+
+def _dis(cv2: Any, current: Codes, reference: Codes) -> NDArray[np.float32]:
     estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    with _LOCK:  # the number of threads is the process's own
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)  # its stripes are as many as threads, and the flow follows them
-        try:
-            found = estimator.calc(current, reference, None)  # type: ignore[call-overload]
-        finally:
-            cv2.setNumThreads(threads)
+    found = estimator.calc(current, reference, None)
     return np.ascontiguousarray(np.moveaxis(np.asarray(found, dtype=np.float32), -1, 0))  # (H, W, 2) -> (2, H, W)
 
 
-def _codes(frame: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _codes(frame: NDArray[np.float32]) -> Codes:
     """8-bit luma (H, W) of (1, 3, H, W), cut at `CLIPPED`, its edges repeated up to `SMALLEST` a side."""
     luma = np.minimum(luminance(frame, "bt709")[0, 0], CLIPPED) / CLIPPED
     height, width = luma.shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ..color.arrays import non_negative
 from ..color.exposure import levels
@@ -56,3 +57,51 @@ def gain(sdr: Tensor, aligned: Tensor, inside: Tensor) -> Tensor:
     # Black in both is no evidence, and where there is none at all the exposures are alike.
     own, other = levels(*((each * inside).detach().to(kind) for each in (sdr, aligned)))
     return (own / other).clamp(1 / MOST, MOST)  # type: ignore[no-any-return]
+
+
+COMPARED = 4
+"""Pixels a side that are compared as one: fine texture is never met exactly."""
+
+AREAS = {1: 1.0, 5: 1.0, 21: 0.3}
+"""Sides of the areas, in compared squares, over which two pictures are compared, and what each counts."""
+
+WHOLE = 0.03
+"""What the whole frame counts: little, where anything nearer tells something."""
+
+CLIPPED_EVIDENCE = 0.1
+"""What a square counts where one picture is clipped and the other is as bright: it may be the same, or anything."""
+
+DIFFERENT = 0.1
+"""Code that one picture is off, on average, where the agreement has fallen to 1 / e."""
+
+
+def agreement(code: Tensor, aligned: Tensor, mask: Tensor, aligned_mask: Tensor, inside: Tensor) -> Tensor:
+    """How well an aligned picture fits what a frame tells, around each pixel and there: measured, no gradient passes.
+
+    A clipped pixel tells that light is at least this bright, so that a picture which shows it darker contradicts it. Differences
+    are averaged over areas of several sizes, so that the inside of a clipped area is judged by what stands around it.
+
+    Args:
+        code: (N, 3, H, W) of the frame.
+        aligned: (N, 3, H, W), the other one's, warped onto it and in its exposure.
+        mask: (N, 1, H, W), where the frame is clipped.
+        aligned_mask: (N, 1, H, W), where the other one is.
+        inside: (N, 1, H, W), 1 where the other one shows anything.
+
+    Returns:
+        (N, 1, H, W), 0 to 1. H and W multiples of `COMPARED`.
+    """
+    given = torch.cat([each.detach() for each in (code, aligned, mask, aligned_mask, inside)], dim=1)
+    small = functional.avg_pool2d(given, COMPARED)  # (N, 9, h, w)
+    own, other = small[:, :3], small[:, 3:6]
+    own_clipped, other_clipped, shown = small[:, 6:7], small[:, 7:8], small[:, 8:9]
+    off = non_negative(own - other) * (1 - other_clipped) + non_negative(other - own) * (1 - own_clipped)  # (N, 3, h, w)
+    error = off.mean(1, keepdim=True) * shown
+    weight = ((1 - own_clipped) * (1 - other_clipped) + CLIPPED_EVIDENCE) * shown
+    both = torch.cat([error, weight], dim=1)  # (N, 2, h, w)
+    sums = WHOLE * both.mean((2, 3), keepdim=True) + sum(
+        share * functional.avg_pool2d(both, side, stride=1, padding=side // 2) for side, share in AREAS.items()
+    )
+    mean = sums[:, :1] / (sums[:, 1:] + 1e-6)  # (N, 1, h, w)
+    fits = torch.exp(-((mean / DIFFERENT) ** 2))
+    return functional.interpolate(fits, scale_factor=float(COMPARED), mode="bilinear")  # (N, 1, H, W)

@@ -6,7 +6,8 @@ parts are run. What the paper leaves open is decided here:
 - The combination block (local, dilated and global branch, as ExpandNet has them) works at half the size, on frames whose four
   pixels of a square are channels, and gives its results in the same way: nothing is lost, and full size is where the time goes.
 - Key frames are brought to the frame's exposure (`exposure.gain`) before they are merged, since each is in its own.
-- The masks are a softmax over the key frames; where the flow leaves a key frame, its weight is nothing. They start equal.
+- The masks are a softmax over the key frames; where the flow leaves a key frame, its weight is nothing. They start equal. Where
+  it leaves all of them, the frame's own light stands.
 - What convolutions read and the residual of equation 12 are codes of the camera curve. The residual starts at 0.
 - States have 24 channels at half the size. At a segment's ends the frame is its own neighbour, and the state is 0.
 """
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..color.transfer import BT1886_GAMMA, bt1886_inverse_eotf
+from ..color.transfer import BT1886_GAMMA, bt1886_eotf, bt1886_inverse_eotf
 from . import orders
 from .blocks import zeroed
 from .exposure import code_of_light, code_of_signal, gain, light_of_code
@@ -84,7 +85,8 @@ class Merge(nn.Module):
         seen = torch.cat([code_of_signal(sdr), code_of_light(moved).flatten(1, 2), inside.flatten(1, 2)], dim=1)
         logits = functional.pixel_shuffle(self.last(self.combination(halved(seen))), 2)  # (N, K, H, W)
         masks = functional.softmax(logits[:, :, None] + OUTSIDE * (1 - inside), dim=1)  # (N, K, 1, H, W)
-        return (masks * moved).sum(1)
+        shown = inside.amax(1)  # (N, 1, H, W)
+        return shown * (masks * moved).sum(1) + (1 - shown) * bt1886_eotf(sdr)  # type: ignore[no-any-return]
 
     @staticmethod
     def matched(sdr: Tensor, moved: Tensor, inside: Tensor) -> Tensor:

@@ -5,14 +5,17 @@ parts are run. What the paper leaves open is decided here:
 
 - 24 channels at full size, 32, 48, 64, 96 at 1/2 ... 1/16: full size costs memory and time, and a frame meets it twelve times.
 - Of the features' channels, three are the frame's code and never change, three are the *clue*, the code as it is known so far,
-  and the rest is learned. The clue starts as the code; each reference replaces a part of it, as much as its validity mask says.
-  The result is the clue and a residual, brought to light by the inverse camera curve. So an untrained network gives the frame's
-  own light without references, and with them a mixture with warped references, from where a short training gets further.
+  one is how much of it references have told, and the rest is learned. The clue starts as the code; each reference replaces a
+  part of it, as much as its validity mask says. The result is the clue and a residual, brought to light by the inverse camera
+  curve. So an untrained network gives the frame's own light without references, and with them a mixture with warped
+  references, from where a short training gets further.
+- The residual counts as much as references have told. A guess from the frame alone is what other networks are for (PDCG): where
+  no reference shows what is lost, the frame's own light stays, and with it what another stage made of it.
 - A reference is brought to the frame's exposure (`exposure.gain`, measured on what both expose well) before it is collected.
 - The flow's correction is made at 1/4, the residual offsets of the deformable convolution at 1/2, both starting at 0; the offsets
   reach `FARTHEST` pixels from the flow. 8 groups, modulated; modulation starts at 1.
 - The validity mask sees both frames' features and where the reference clips; outside the reference it is 0. It starts
-  at a half.
+  at a half of `exposure.agreement`, which is measured: what a reference shows must fit what the frame tells, around and there.
 - The deepest features start as their own; `aggregate` adds to them.
 - `correct` compares with the frame's own features, `collect` with those that earlier references were folded into.
 """
@@ -32,7 +35,7 @@ from ..errors import InputError
 from . import orders
 from .blocks import zeroed
 from .deformable import TAPS, DeformableConv2d, deform_conv3x3
-from .exposure import code_of_signal, gain, light_of_code, signal_of_code
+from .exposure import agreement, code_of_signal, gain, light_of_code, signal_of_code
 from .kpn_mfi import conv3x3
 from .parts import ICAM_CHANNELS, ICAM_LEVELS
 from .swin import SwinBlock, extended
@@ -56,8 +59,9 @@ SWIN_BLOCKS = 4
 SLOPE = 0.1
 """Of LeakyReLU below 0."""
 
-CODE, CLUE, CARRIED = slice(0, 3), slice(3, 6), 6
-"""Channels of the features: the frame's code, what is known of it so far, and how many these are together."""
+CODE, CLUE, TOLD, CARRIED = slice(0, 3), slice(3, 6), slice(6, 7), 7
+"""Channels of the features: the frame's code, what is known of it so far, how much of that references have told, and how many
+these are together."""
 
 relu = partial(functional.leaky_relu, negative_slope=SLOPE)
 
@@ -72,7 +76,8 @@ class Encode(nn.Module):
     def forward(self, sdr: Tensor) -> Tensor:
         """(N, 3, H, W) -> features (N, C, H, W)."""
         code = code_of_signal(sdr)
-        return torch.cat([code, code, relu(self.conv_out(relu(self.conv_in(code))))], dim=1)
+        untold = torch.zeros_like(code[:, :1])
+        return torch.cat([code, code, untold, relu(self.conv_out(relu(self.conv_in(code))))], dim=1)  # (N, C, H, W)
 
 
 class Correct(nn.Module):
@@ -124,10 +129,11 @@ class Collect(nn.Module):
         factor = code_of_signal(gain(own, signal, inside)).to(moved.dtype)  # (N, 1, 1, 1)
         clipped = overexposure_mask(signal)
         matched, moved = (
-            torch.cat([each[:, :CARRIED] * factor, each[:, CARRIED:]], dim=1) for each in (reference_features, moved)
+            torch.cat([each[:, : TOLD.start] * factor, each[:, TOLD.start :]], dim=1) for each in (reference_features, moved)
         )
+        fits = agreement(features[:, CODE], moved[:, CODE], overexposure_mask(own), clipped, inside)
         collected = self.deformed(matched, self.offsets(torch.cat([features, moved], dim=1)), flow)
-        valid = torch.sigmoid(self.masks(torch.cat([features, collected, clipped], dim=1))) * inside
+        valid = torch.sigmoid(self.masks(torch.cat([features, collected, clipped], dim=1))) * inside * fits
         return collected, valid, clipped
 
     def deformed(self, x: Tensor, found: Tensor, flow: Tensor) -> Tensor:
@@ -203,8 +209,10 @@ class Fuse(nn.Module):
     def forward(self, features: Tensor, aligned: Tensor) -> Tensor:
         """Two of (N, C, H, W) -> features (N, C, H, W)."""
         learned = features[:, CARRIED:] + self.layers(torch.cat([features, aligned], dim=1))
-        clue = features[:, CLUE] * (1 - aligned[:, 3:4]) + aligned[:, CODE]
-        return torch.cat([features[:, CODE], clue, learned], dim=1)
+        valid = aligned[:, 3:4]
+        clue = features[:, CLUE] * (1 - valid) + aligned[:, CODE]
+        told = features[:, TOLD] * (1 - valid) + valid
+        return torch.cat([features[:, CODE], clue, told, learned], dim=1)
 
 
 class Aggregate(nn.Module):
@@ -252,7 +260,7 @@ class Reconstruct(nn.Module):
         x = deep
         for up, skip in zip(reversed(self.ups), reversed(skips), strict=True):
             x = relu(up(torch.cat([functional.interpolate(x, scale_factor=2.0, mode="nearest"), skip], dim=1)))
-        return light_of_code(features[:, CLUE] + self.last(x))
+        return light_of_code(features[:, CLUE] + features[:, TOLD] * self.last(x))
 
 
 class Descend(nn.Module):

@@ -182,7 +182,7 @@ def optical_flow(hdr: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     luma = np.einsum("c,nchw->nhw", LUMA, hdr)  # (N, H, W)
     codes = np.rint(255 * np.clip(luma, 0, 1)).astype(np.uint8)
-    return np.stack([[dis.of_codes(codes[n], codes[n + way]) for n in range(1, len(hdr) - 1)] for way in (-1, 1)])
+    return np.stack([[dis.near(codes[n], codes[n + way]) for n in range(1, len(hdr) - 1)] for way in (-1, 1)])
 
 
 def _expose_clip(

@@ -32,6 +32,9 @@ BRIGHTER = (-0.5, 1.0)
 EXPOSURE_STOPS = 1.5
 """Standard deviation of the exposure from one reference to another: seconds lie between them."""
 
+PANS = 1.5
+"""Powers of two by which the fastest cameras are faster than the others, so that a part of the frame is out of sight."""
+
 CONSISTENT = 0.12
 """Log-average of the light on which true flow is estimated, after a curve that clips nothing (x / (1 + x))."""
 
@@ -48,7 +51,7 @@ class KeyFrame:
         sdr: (1 + R, 3, H, W) BT.1886 signal in [0, 1], the key frame first, then references from the nearest in time on.
         linear: (3, H, W) the key frame's light, what a camera that never clips had recorded; 1.0 is where `sdr` clips.
         flow: (R, 2, H, W) pixels, from the key frame to each reference as `warping.warp` takes it, estimated where nothing clips
-            and light is constant (section 3.3.1 has its truth in the same way).
+            and light is constant (section 3.3.1 has its truth in the same way); `estimated` where either found nothing.
         estimated: the same, estimated from `sdr`: what the network is given.
     """
 
@@ -84,8 +87,8 @@ def make_key_frame(
     Raises:
         InputError: every picture is black.
     """
-    # What a second of camera work adds up to: paths wander, so that displacements grow with the root of time.
-    far = REFERENCE_STRIDE**0.5
+    # What a second of camera work adds up to: paths wander, so that displacements grow with the root of time. Some pan.
+    far = REFERENCE_STRIDE**0.5 * 2 ** rng.uniform(0, PANS)
     wide = replace(motion, speed=motion.speed * far, zoom=motion.zoom * far)
     for _ in range(DRAWS):
         sdr, linear, light = exposed(pictures, references + 1, size, rng, wide, period=4.0)  # (1 + R, 3, H, W) each
@@ -95,11 +98,14 @@ def make_key_frame(
             break
     order = [key, *sorted((n for n in range(references + 1) if n != key), key=lambda n: (abs(n - key), n))]
     seen = np.asarray(pairs.deliver(sdr, rng, variety))[order].astype(np.float32)
+    estimated = np.stack([estimate(seen[0], each) for each in seen[1:]])
+    flow, agreed = true_flow(light[order])
+    found = (agreed >= dis.ALIKE) & (estimated != dis.nowhere(estimated)).any(axis=(1, 2, 3))  # (R,)
     return KeyFrame(
         sdr=seen,
         linear=linear[key].astype(np.float32),
-        flow=true_flow(light[order]),
-        estimated=np.stack([estimate(seen[0], each) for each in seen[1:]]),
+        flow=np.where(found[:, None, None, None], flow, estimated),
+        estimated=estimated,
     )
 
 
@@ -134,20 +140,21 @@ def overexposed_shares(sdr: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((overexposure_mask(sdr)[:, 0] > 0).mean(axis=(1, 2)))
 
 
-def true_flow(light: NDArray[np.floating]) -> NDArray[np.float32]:
+def true_flow(light: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Flow from the first frame to each other, estimated on light of one exposure, brought down by a curve that clips nothing.
 
     Args:
         light: (1 + R, 3, H, W) scene light, arbitrary scale.
 
     Returns:
-        (R, 2, H, W) pixels.
+        (R, 2, H, W) pixels, and the agreement of each reference (R,), see `dis.estimate`.
     """
     luma = np.einsum("c,nchw->nhw", clips.LUMA, np.maximum(light, 0))  # (1 + R, H, W)
     level = np.exp(np.log(luma + 1e-6 * (luma.max() + 1e-12)).mean())
     exposed = luma * (CONSISTENT / level)
     codes = np.rint(255 * (exposed / (1 + exposed)) ** (1 / clips.CAMERA_GAMMA)).astype(np.uint8)
-    return np.stack([dis.of_codes(codes[0], each) for each in codes[1:]])
+    flows, agreed = zip(*(dis.of_codes(codes[0], each) for each in codes[1:]), strict=True)
+    return np.stack(flows), np.array(agreed)
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ class Material:
         Raises:
             InputError: there are no stills.
         """
-        return key_frames.make_key_frame(self._needed("key frames"), references, size, rng, dis.estimate, motion, variety)
+        return key_frames.make_key_frame(self._needed("key frames"), references, size, rng, dis.trusted, motion, variety)
 
     def draw_segment(
         self, size: int, rng: np.random.Generator, motion: clips.Motion, variety: Variety = pairs.PLAIN
@@ -126,7 +126,7 @@ class Material:
         Raises:
             InputError: there are no stills.
         """
-        return key_frames.make_segment(self._needed("segments of frames"), size, rng, dis.estimate, motion, variety)
+        return key_frames.make_segment(self._needed("segments of frames"), size, rng, dis.trusted, motion, variety)
 
     def draw_flow_pair(self, size: int, rng: np.random.Generator, apart: displacement.Displacement) -> displacement.FlowPair:
         """Two frames of `size` x `size` pixels and the flow between them; arguments as for `displacement.make_flow_pair`.
