@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -19,13 +19,14 @@ from weakref import WeakKeyDictionary
 import vapoursynth as vs
 
 from ..color.arrays import Array
-from ..color.transfer import bt1886_eotf
 from ..engines import Engine
 from ..errors import InputError
 from ..graph import COLOUR_PROPERTIES, LINEAR_PROPERTIES, copy_properties, write_planes
 from ..scenes import CUT, shifted
 from ..sources import ClipSource
-from .grid import Grid, Segment, scene_of, segments
+from . import reading
+from .grid import Grid
+from .reading import Part, parts_of, scene_around
 
 if TYPE_CHECKING:
     from .propagation import Propagation
@@ -118,29 +119,11 @@ class CutWindows:
 
     def scene(self, is_cut: Callable[[int], bool], n: int, reach: int) -> tuple[int, int]:
         """The scene of frame n as far as `reach` to each side."""
-        return scene_of(n, is_cut, max(n - reach, 0), min(n + reach, self.frames - 1))
+        return scene_around(n, is_cut, reach, self.frames)
 
 
 def _steps(low: int, high: int) -> range:
     return range(low // RUN, -(-high // RUN) + 1)
-
-
-class _Frames(Sequence[Array]):
-    """Frames of a source as arrays, read when they are asked for: on the device there is no more than what is being worked on."""
-
-    def __init__(self, source: ClipSource, frames: Sequence[vs.VideoFrame], engine: Engine) -> None:
-        self._source, self._frames, self._engine = source, frames, engine
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return _Frames(self._source, self._frames[index], self._engine)
-        return self._source.read(self._frames[index], self._engine)
-
-    def __iter__(self) -> Iterator[Array]:
-        return (self[index] for index in range(len(self)))
 
 
 def held(clip: vs.VideoNode, grid: Grid) -> vs.VideoNode:
@@ -211,8 +194,7 @@ def _recovered(source: ClipSource, windows: CutWindows, grid: Grid, recovery: Re
         def run(n: int, f: list[vs.VideoFrame]) -> vs.VideoFrame:
             with _one_line():
                 source.check(f[0].props, n)
-                frames = _Frames(source, f[1:], engine)
-                found = recovery.recover(frames[0], iter(frames[1:]))
+                found = recovery.recover(source.read(f[1], engine), (source.read(each, engine) for each in f[2:]))
                 out = vs.core.create_video_frame(vs.RGBS, template.width, template.height)
                 write_planes(out, found, engine)
             out.props.update(LINEAR_PROPERTIES | {KEY_FRAME: n, REFERENCES: len(references)})
@@ -262,10 +244,9 @@ def propagate(
 
     def choose(n: int, f: vs.VideoFrame | list[vs.VideoFrame]) -> vs.VideoNode:
         is_cut = windows.read(f, n * segment, low, high)
-        parts = segments(n, segment, overlap, frames, is_cut)
-        nearest = {at: grid.nearest_keys(at, windows.scene(is_cut, at, reach)) for part in parts for at in part.frames}
-        wanted = sorted({key for numbers in nearest.values() for key in numbers})
-        needed = sorted({*nearest, *wanted})
+        parts = parts_of(n, segment, overlap, frames, grid, is_cut)
+        wanted = sorted({key for part in parts for key in part.keys})
+        needed = sorted({*wanted, *(at for part in parts for at in part.nearest)})
 
         def run(_: int, f: list[vs.VideoFrame]) -> vs.VideoFrame:
             sdr, light = dict(zip(needed, f, strict=False)), dict(zip(wanted, f[len(needed) :], strict=True))
@@ -273,38 +254,26 @@ def propagate(
                 for key, frame in light.items():
                     keyframes.check(frame.props, key)
                     _check_key(name, frame.props, key)
-                found = [each for part in parts for each in run_part(part, nearest, sdr, light)]
+                found = [each for part in parts for each in run_part(part, sdr, light)]
             out = vs.core.create_video_frame(vs.GRAY8, 1, 1)
             out.props[_SEGMENT] = found
             return out
 
         return _reading(holder, [*((planes, n) for n in needed), *((keys, n) for n in wanted)], run)
 
-    def run_part(
-        part: Segment,
-        nearest: Mapping[int, tuple[int, ...]],
-        sdr: Mapping[int, vs.VideoFrame],
-        light: Mapping[int, vs.VideoFrame],
-    ) -> Iterator[vs.VideoFrame]:
-        own = sorted({key for n in part.frames for key in nearest[n]})
-        frames = _Frames(source, [sdr[n] for n in part.frames], engine)
-        found: Iterable[Array]
-        if all(light[key].props.get(REFERENCES) == 0 for key in own):
-            # Nothing was seen but the frames themselves, so that nothing is recovered: a guess is what other stages are for.
-            found = (bt1886_eotf(frame) for frame in frames)
-        else:
-            found = propagation.propagate(
-                frames,
-                _Frames(keyframes, [light[key] for key in own], engine),
-                _Frames(source, [sdr[key] for key in own], engine),
-                [tuple(own.index(key) for key in nearest[n]) for n in part.frames],
-            )
-        for n, picture in zip(part.frames, found, strict=True):
-            if part.first <= n <= part.last:
-                out = vs.core.create_video_frame(vs.RGBS, template.width, template.height)
-                write_planes(out, picture, engine)
-                out.props.update(LINEAR_PROPERTIES)
-                yield out
+    def run_part(part: Part, sdr: Mapping[int, vs.VideoFrame], light: Mapping[int, vs.VideoFrame]) -> Iterator[vs.VideoFrame]:
+        found = reading.propagate(
+            part,
+            propagation,
+            lambda n: source.read(sdr[n], engine),
+            lambda key: keyframes.read(light[key], engine),
+            lambda key: int(light[key].props.get(REFERENCES, 1)),
+        )
+        for _, picture in found:
+            out = vs.core.create_video_frame(vs.RGBS, template.width, template.height)
+            write_planes(out, picture, engine)
+            out.props.update(LINEAR_PROPERTIES)
+            yield out
 
     held_segments = holder.std.FrameEval(choose, prop_src=windows.clips(low, high, segment), clip_src=[planes, keys])
     held_segments.std.SetVideoCache(mode=1, fixedsize=1, maxsize=SEGMENTS)

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from ..color.arrays import Array
 from ..engines import Engine
 from ..modelcard import ModelCard
 from ..networks import orders
+from .reading import Made
 from .recovery import Recovery, Seen, extended, load
 
 HELD = orders.KEYS + 3
 """Frames whose features are held: a frame, its neighbours and its key frames."""
-
-
-class _Made(Sequence[Array]):
-    """Items that are made when they are asked for."""
-
-    def __init__(self, length: int, make: Callable[[int], Array]) -> None:
-        self._length, self._make = length, make
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __getitem__(self, index: int) -> Array:  # type: ignore[override]  # no slices
-        if not 0 <= index < self._length:
-            raise IndexError(index)
-        return self._make(index)
 
 
 class Propagation:
@@ -82,8 +68,8 @@ class Propagation:
 
         found = orders.propagate(
             self._run,
-            _Made(len(frames), lambda t: seen(False, t).picture),
-            _Made(len(keyframes), light),
+            Made(len(frames), lambda t: seen(False, t).picture),
+            Made(len(keyframes), light),
             keys_of,
             lambda t, key: self._recovery.between(seen(False, t), seen(True, key)),
             lambda t, other: self._recovery.between(seen(False, t), seen(False, other)),
