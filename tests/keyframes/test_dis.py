@@ -31,7 +31,8 @@ def inner(flow):
 def test_shifted_by_whole_pixels_at_any_exposure(mine, theirs):
     light = texture()
     moved = np.roll(light, (2, 5), axis=(1, 2))
-    flow = dis.estimate(exposed(light, mine), exposed(moved, theirs))
+    flow, agreement = dis.estimate(exposed(light, mine), exposed(moved, theirs))
+    assert agreement > dis.AGREED
     assert flow.shape == (2, 96, 120)
     assert flow.dtype == np.float32
     np.testing.assert_allclose(np.median(inner(flow), axis=(1, 2)), [5, 2], atol=0.2)
@@ -44,7 +45,7 @@ def test_any_number_of_threads_gives_the_same_bytes_and_is_left_as_it_was():
     try:
         for threads in (1, 2, 5):
             cv2.setNumThreads(threads)
-            found.append(dis.estimate(one, other))
+            found.append(dis.estimate(one, other)[0])
             assert cv2.getNumThreads() == threads
     finally:
         cv2.setNumThreads(before)
@@ -53,15 +54,38 @@ def test_any_number_of_threads_gives_the_same_bytes_and_is_left_as_it_was():
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 33), (31, 64)])
 def test_small_frames(size):
-    flow = dis.estimate(np.full((3, *size), 0.5, np.float32), np.full((3, *size), 0.25, np.float32))
+    flow, agreement = dis.estimate(np.full((3, *size), 0.5, np.float32), np.full((3, *size), 0.25, np.float32))
     assert flow.shape == (2, *size)
     assert np.abs(flow).max() < 1e-3
+    assert agreement == 1
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, np.nan])
 def test_frames_that_show_nothing_give_a_flow(value):
     frame = np.full((3, 40, 50), value, np.float32)
-    assert np.isfinite(dis.estimate(frame, exposed(texture(40, 50), 1.0))).all()
+    flow, agreement = dis.estimate(frame, exposed(texture(40, 50), 1.0))
+    assert np.isfinite(flow).all()
+    assert agreement < dis.ALIKE
+
+
+def test_a_pan_by_more_than_flow_finds_is_registered_first():
+    wide = texture(128, 320)
+    one, other = exposed(wide[:, :, :160], 1.2), exposed(wide[:, :, 90:250], 0.5)  # 70 of 160 columns are in both
+    plain = dis.near(*((255 * each.mean(0)).astype(np.uint8) for each in (one, other)))
+    assert abs(np.median(plain[0][:, 100:]) + 90) > 20  # or this would show nothing
+    flow, agreement = dis.estimate(one, other)
+    assert agreement > dis.AGREED
+    np.testing.assert_allclose(flow[:, 16:-16, 106:-8].mean(axis=(1, 2)), [-90, 0], atol=0.5)
+    assert dis.trusted(one, other).tobytes() == flow.tobytes()
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_what_shows_something_else_is_refused(seed):
+    one, other = exposed(texture(), 1.0), exposed(texture(seed=seed), 0.5)
+    assert dis.estimate(one, other)[1] < dis.ALIKE
+    flow = dis.trusted(one, other)
+    y, x = np.mgrid[:96, :120]
+    assert ((x + flow[0] > 119) & (y + flow[1] > 95)).all()
 
 
 def test_opencv_that_is_not_there(monkeypatch):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from vs_hdrtv.color.transfer import bt1886_eotf, pq_inverse_eotf
-from vs_hdrtv.networks.exposure import code_of_light, code_of_signal, gain, light_of_code, signal_of_code
+from vs_hdrtv.networks.exposure import agreement, code_of_light, code_of_signal, gain, light_of_code, signal_of_code
 
 EVERYWHERE = torch.ones(1, 1, 32, 40)
 
@@ -58,3 +60,43 @@ def test_gain_without_anything_in_common_is_bounded_and_has_no_gradient():
     found = gain(white, black, EVERYWHERE)
     assert 1 <= found.item() <= 4
     assert not found.requires_grad
+
+
+def compared(own, other, inside=EVERYWHERE):
+    masks = [(each.amax(1, keepdim=True) >= 1).float() for each in (own, other)]
+    return agreement(own, other, *masks, inside)
+
+
+def test_agreement_is_one_for_the_same_and_falls_with_what_is_off():
+    code = picture()
+    assert torch.equal(compared(code, code), torch.ones(1, 1, 32, 40))
+    found = [compared(code, code + off).mean().item() for off in (0.02, 0.05, 0.1, 0.3)]
+    assert found == sorted(found, reverse=True)
+    assert abs(found[2] - math.exp(-1)) < 0.15  # `DIFFERENT`; the evidence of clipped pixels counts beside
+    assert found[3] < 0.01
+
+
+def test_a_clipped_pixel_fits_what_is_brighter_and_contradicts_what_is_darker():
+    code = 0.5 * torch.ones(1, 3, 32, 40)
+    code[..., 8:24, 8:32] = 1
+    middle = (..., slice(13, 19), slice(13, 27))
+    brighter, darker = code.clone(), code.clone()
+    brighter[..., 8:24, 8:32] = 2.5
+    darker[..., 8:24, 8:32] = 0.5
+    assert agreement(code, brighter, (code >= 1)[:, :1].float(), 0 * EVERYWHERE, EVERYWHERE)[middle].min() > 0.99
+    assert compared(code, darker)[middle].max() < 0.01
+    assert compared(darker, code)[middle].max() < 0.01  # the other way round: the reference is clipped where the frame is not
+    surroundings = torch.where(code < 1, 0.1, brighter)
+    assert agreement(code, surroundings, (code >= 1)[:, :1].float(), 0 * EVERYWHERE, EVERYWHERE)[middle].max() < 0.2
+
+
+def test_what_is_outside_tells_nothing_and_there_is_no_gradient():
+    code, inside = picture(), EVERYWHERE.clone()
+    inside[..., 20:] = 0
+    other = code.clone().requires_grad_()
+    with torch.no_grad():
+        other[..., 20:] = 0.9
+    found = compared(code, other, inside)
+    assert torch.equal(found, torch.ones(1, 1, 32, 40))
+    assert not found.requires_grad
+    assert torch.isfinite(compared(code, other, 0 * EVERYWHERE)).all()

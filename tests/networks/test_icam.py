@@ -78,8 +78,8 @@ def test_a_reference_that_clips_lends_no_light(network):
     aligned = network.collect(features, there, flow())
     assert torch.equal(aligned[:, :4], torch.zeros(1, 4, 64, 80))
     fused = network.fuse(features, aligned)
-    assert torch.equal(fused[:, :6], features[:, :6])
-    assert not torch.equal(fused[:, 6:], features[:, 6:])
+    assert torch.equal(fused[:, : icam.CARRIED], features[:, : icam.CARRIED])
+    assert not torch.equal(fused[:, icam.CARRIED :], features[:, icam.CARRIED :])
 
 
 def test_the_code_never_changes_and_the_clue_follows_the_mask(network):
@@ -90,6 +90,33 @@ def test_the_code_never_changes_and_the_clue_follows_the_mask(network):
     share = aligned[:, 3:4]
     assert 0 < share.mean() < 1
     torch.testing.assert_close(fused[:, icam.CLUE], features[:, icam.CLUE] * (1 - share) + aligned[:, :3])
+    torch.testing.assert_close(fused[:, icam.TOLD], share)
+    again = network.fuse(fused, aligned)
+    torch.testing.assert_close(again[:, icam.TOLD], 1 - (1 - share) ** 2)
+
+
+def test_what_no_reference_tells_stays_as_it_is(network):
+    sdr = frame()
+    sdr[..., 20:40, 20:50] = 1
+    with torch.no_grad():
+        for references in ([], [frame(seed=3)] * 2):
+            found = network(sdr, references, [flow(500.0)] * len(references))
+            torch.testing.assert_close(found, bt1886_eotf(sdr), rtol=1e-4, atol=2e-5)
+        # And the residual is no nothing: where something is told it counts.
+        assert (network(sdr, [sdr * 0.7], [flow()]) - bt1886_eotf(sdr)).abs().max() > 0.01
+
+
+def test_a_reference_that_contradicts_the_frame_is_not_valid(fresh):
+    light = bt1886_eotf(frame())
+    light[..., 20:40, 20:50] += 1.5
+    sdr, darker = (bt1886_inverse_eotf((light * factor).clamp(0, 1)) for factor in (1.0, 0.3))
+    moved = torch.roll(darker, 40, 3)  # where the window is white, it shows something darker than white
+    validity = fresh.part("validity")
+    window = (..., slice(24, 36), slice(24, 46))
+    with torch.no_grad():
+        right, wrong = (validity(fresh.encode(sdr), fresh.encode(each), flow())[window] for each in (darker, moved))
+    assert right.min() > 0.4
+    assert wrong.max() < 0.1
 
 
 def test_collecting_starts_as_a_plain_warp(fresh):

@@ -26,6 +26,9 @@ WORKING = (256, 640)
 FEATURES = 2000
 """The strongest ones of a picture that are matched."""
 
+CONTRAST = 0.02
+"""Of a feature, at least, half of SIFT's own: dark scenes have little more."""
+
 RATIO = 0.75
 """Distance of a match, of that of the second best, up to which it counts (Lowe)."""
 
@@ -82,7 +85,7 @@ def homography(cv2: Any, current: Codes, reference: Codes) -> NDArray[np.float64
         (3, 3), from pixels of the one to pixels of the other; None where fewer than `INLIERS` matches agree on one.
     """
     size = current.shape
-    sift = cv2.SIFT_create(FEATURES)
+    sift = cv2.SIFT_create(FEATURES, contrastThreshold=CONTRAST)
     points, described = zip(*(sift.detectAndCompute(_working(cv2, each), None) for each in (current, reference)), strict=True)
     if min(map(len, points)) < INLIERS:
         return None
