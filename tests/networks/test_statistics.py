@@ -117,3 +117,43 @@ def test_interaction_has_one_product_and_one_mean(shaken):
 def test_a_map_of_one_pixel_is_no_frame(shaken):
     block, x = shaken(blocks.ContextBlock(40)), maps(1, 40, 5, 6)
     assert torch.equal(statistics.record(lambda: block(x)), x.mean((2, 3), keepdim=True))
+
+
+def in_pieces(run, x, known, wanted, sizes=((0, 4), (4, 5), (5, 9))):
+    """`statistics.measure` of three pieces of the rows of a map, put together."""
+    pieces = [statistics.measure(lambda a=a, b=b: run(x[:, :, a:b]), known, wanted, lambda piece: piece) for a, b in sizes]
+    return statistics.merged(pieces)
+
+
+def test_of_pieces_is_that_of_the_whole(shaken):
+    norm, x = shaken(blocks.InstanceNorm(6), 0.5), 3 * maps(1, 6, 9, 7) + torch.arange(9.0)[:, None] + 100
+    whole = statistics.record(lambda: norm(x)).flatten(1)
+    found = in_pieces(norm, x, torch.zeros(1, 0), 12)
+    torch.testing.assert_close(found.float(), whole, rtol=1e-5, atol=0)
+    assert found.dtype == torch.float64 and found[0, 6:].min() > 5  # the pieces' own variances are far smaller than that
+
+
+def test_measured_are_the_next_ones_and_what_comes_after_is_not_run(shaken):
+    block, x = shaken(MultiFrameInteraction(6, 4)), maps(1, 6, 9, 7)
+    whole = statistics.record(lambda: block(x, x, x)).flatten(1)
+    seen = []
+    block.gate.register_forward_hook(lambda *_: seen.append(1))
+    assert statistics.groups(lambda: block(x, x, x)) == [16, 22] and seen
+    seen.clear()
+    first = in_pieces(lambda piece: block(piece, piece, piece), x, torch.zeros(1, 0), 16)
+    torch.testing.assert_close(first.float(), whole[:, :16])
+    second = in_pieces(lambda piece: block(piece, piece, piece), x, first.float(), 6)
+    torch.testing.assert_close(second.float(), whole[:, 16:])
+    assert not seen
+
+
+def test_statistics_of_the_same_maps_are_one_group(shaken):
+    norm, context, x = shaken(blocks.InstanceNorm(40)), shaken(blocks.ContextBlock(40)), maps(1, 40, 5, 6)
+
+    def run():
+        y = norm(x)
+        context(y), blocks.global_average(y), blocks.global_average(y + 1)
+
+    assert statistics.groups(run) == [80, 160, 200]
+    with pytest.raises(InputError, match="computes nothing over the whole frame"):
+        statistics.groups(lambda: x)

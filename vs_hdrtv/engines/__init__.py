@@ -13,7 +13,7 @@ import importlib.util
 import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..modelcard import ModelCard
-from ..networks.parts import STEADY
+from ..networks.parts import STATISTICS, STEADY
 from ..networks.parts import WHOLE as WHOLE
+from ..networks.windows import Window
 
 type Floats = NDArray[np.float32]
 
@@ -35,6 +36,18 @@ SMALLEST = 32
 PRECISIONS = ("fp32", "fp16")
 MAX_THREADS = 1024
 """More than any machine's cores; with many more a runtime fails in its own ways."""
+
+
+class Pieces(Protocol):
+    """A part of a network, run in pieces of a frame; arrays are of the engine's kind."""
+
+    def statistics(self, arrays: Sequence[Any], windows: Sequence[Window]) -> Any:
+        """The whole frame's statistics, (1, S, 1, 1), of whole frames (1, C, H, W), those that the statistics' graph reads."""
+        ...
+
+    def run(self, arrays: Sequence[Any], statistics: Any | None, window: Window) -> Any:
+        """What the part gives of a piece: of (1, C, h, w) each and the frame's statistics, (1, C', h, w)."""
+        ...
 
 
 class Engine(Protocol):
@@ -61,6 +74,18 @@ class Engine(Protocol):
 
         Raises:
             InputError: the model has no such graph, or its file is missing or damaged.
+        """
+        ...
+
+    def load_pieces(self, card: ModelCard, part: str) -> Pieces:
+        """A part of the card's network for frames in pieces.
+
+        Args:
+            card: the model.
+            part: a key of `card.parts` whose `tiling` is not None.
+
+        Raises:
+            InputError: as `load`, or this engine cannot run it in pieces.
         """
         ...
 
@@ -186,6 +211,87 @@ def at_least_smallest(run: Network, card: ModelCard, graph: str = WHOLE) -> Netw
         return run(*extended, *arrays[len(extended) :])[:, :, :height, :width]
 
     return padded
+
+
+class OutOfMemoryError(InputError):
+    """A frame does not fit in what the device has left."""
+
+
+_SIGNS = (
+    "can't allocate memory",  # torch's CPU allocator
+    "not enough memory",  # the same, on Windows
+    "bad_alloc",
+    "bad allocation",
+    "Failed to allocate memory",  # ONNX Runtime
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "_STATUS_ALLOC_FAILED",  # cuDNN, cuBLAS
+)
+"""What libraries say that have no class of error for it."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, of any library, says that memory did not suffice."""
+    if isinstance(error, MemoryError | OutOfMemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, by name
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
+
+
+def within_memory(run: Network, name: str, device: str, card: ModelCard) -> Network:
+    """`run` with one error for memory that does not suffice, whatever the library's.
+
+    It is never answered here: the same plan gives the same bytes, on a machine with less memory too, or none.
+
+    Raises:
+        OutOfMemoryError: by what it returns.
+    """
+
+    def tried(*arrays: Any) -> Any:
+        try:
+            return run(*arrays)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        # Out here: an error that is being handled holds the feature maps of what raised it.
+        height, width = arrays[0].shape[-2:]
+        other = "" if device == "cpu" else ", precision='fp16' or engine='cpu'"
+        raise OutOfMemoryError(
+            f"engine {name!r}: the memory of {device} does not suffice for {card.name} on {width}x{height}; "
+            f"close what else uses it, or give smaller frames{other}"
+        )
+
+    return tried
+
+
+class GraphPieces:
+    """`Pieces` of an engine that runs graphs as they are in their files; statistics are those of the whole frame at once.
+
+    Args:
+        name: of the engine.
+        load: its `Engine.load`.
+        card: the model.
+        part: see `Engine.load_pieces`.
+
+    Raises:
+        InputError: the model lacks a graph, or the part must be told where a piece lies.
+    """
+
+    def __init__(self, name: str, load: Callable[[ModelCard, str], Network], card: ModelCard, part: str) -> None:
+        what = card.parts[part]
+        assert what.tiling is not None, f"{card.network} has no pieces of {part}"
+        if what.tiling.placed:
+            raise InputError(f"engine {name!r}: {card.name} in tiles needs engine='torch'; use that, or leave tiles out")
+        self._run = load(card, f"{part}.{STEADY}" if what.statistics else part)
+        self._statistics = load(card, f"{part}.{STATISTICS}") if what.statistics else None
+
+    def statistics(self, arrays: Sequence[Any], windows: Sequence[Window]) -> Any:
+        """See `Pieces.statistics`."""
+        assert self._statistics is not None
+        return self._statistics(*arrays)
+
+    def run(self, arrays: Sequence[Any], statistics: Any | None, window: Window) -> Any:
+        """See `Pieces.run`."""
+        return self._run(*arrays) if statistics is None else self._run(*arrays, statistics)
 
 
 def require_cpu(engine: str, device: str | None, precision: str) -> None:

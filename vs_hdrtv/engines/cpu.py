@@ -12,7 +12,18 @@ from numpy.typing import NDArray
 from .. import weights
 from ..errors import InputError
 from ..modelcard import ModelCard
-from . import WHOLE, Floats, Network, at_least_smallest, cores, import_openvino, operators, require_cpu
+from . import (
+    WHOLE,
+    Floats,
+    GraphPieces,
+    Network,
+    at_least_smallest,
+    cores,
+    import_openvino,
+    operators,
+    require_cpu,
+    within_memory,
+)
 
 SIZES = 4
 """Frame sizes whose compiled networks are kept."""
@@ -54,7 +65,12 @@ class CpuEngine:
         except RuntimeError as error:
             raise InputError(f"engine 'cpu': OpenVINO cannot read {path}: {str(error).splitlines()[-1]}") from None
         several = not graph.startswith(WHOLE)
-        return at_least_smallest(_Compiled(self._core, model, self.threads, self._lock, one_of_several=several), card, graph)
+        compiled = _Compiled(self._core, model, self.threads, self._lock, one_of_several=several)
+        return within_memory(at_least_smallest(compiled, card, graph), self.name, self.device, card)
+
+    def load_pieces(self, card: ModelCard, part: str) -> GraphPieces:
+        """See `Engine.load_pieces`."""
+        return GraphPieces(self.name, self.load, card, part)
 
     def upload(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array itself."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .. import weights
 from ..errors import InputError
 from ..modelcard import ModelCard
-from . import WHOLE, Floats, Network, at_least_smallest, cores, operators, require_cpu
+from . import WHOLE, Floats, GraphPieces, Network, at_least_smallest, cores, operators, require_cpu, within_memory
 
 
 class _OnnxEngine:
@@ -89,7 +89,11 @@ class _OnnxEngine:
                 result: Floats = session.run(None, inputs)[0]
             return result
 
-        return at_least_smallest(run, card, graph)
+        return within_memory(at_least_smallest(run, card, graph), self.name, self.device, card)
+
+    def load_pieces(self, card: ModelCard, part: str) -> GraphPieces:
+        """See `Engine.load_pieces`."""
+        return GraphPieces(self.name, self.load, card, part)
 
     def upload(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array itself."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +13,10 @@ from numpy.typing import NDArray
 from .. import weights
 from ..errors import InputError
 from ..modelcard import ModelCard
-from . import WHOLE, Network, at_least_smallest, cores
+from . import WHOLE, GraphPieces, Network, Pieces, at_least_smallest, cores, within_memory
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
@@ -54,22 +57,43 @@ class TorchEngine:
 
     def load(self, card: ModelCard, graph: str = WHOLE) -> Network:
         """See `Engine.load`."""
-        import torch
-
         from ..networks import graphs
 
-        network = graphs.graph(weights.load_network(card), card.network, graph).to(self.device)
-        kind = torch.float16 if self._half else torch.float32
-        network = network.to(kind)
+        kind = self.kind
+        network = graphs.graph(weights.load_network(card), card.network, graph).to(self.device).to(kind)
 
         def run(*frames: Tensor) -> Tensor:
-            with self._lock, torch.inference_mode():
-                if self.device == "cpu" and torch.get_num_threads() != self.threads:
-                    torch.set_num_threads(self.threads)  # sums change with it
-                with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-                    return network(*(frame.to(kind) for frame in frames)).float()  # type: ignore[no-any-return]
+            with self.computing():
+                return network(*(frame.to(kind) for frame in frames)).float()  # type: ignore[no-any-return]
 
-        return at_least_smallest(run, card, graph)
+        return within_memory(at_least_smallest(run, card, graph), self.name, self.device, card)
+
+    def load_pieces(self, card: ModelCard, part: str) -> Pieces:
+        """See `Engine.load_pieces`."""
+        tiling = card.parts[part].tiling
+        if tiling is not None and not tiling.placed:
+            return GraphPieces(self.name, self.load, card, part)
+        from .torch_pieces import TorchPieces
+
+        return TorchPieces(self, card, part)
+
+    @property
+    def kind(self) -> torch.dtype:
+        """Of its networks' numbers."""
+        import torch
+
+        return torch.float16 if self._half else torch.float32
+
+    @contextlib.contextmanager
+    def computing(self) -> Iterator[None]:
+        """Around a network's forward pass."""
+        import torch
+
+        with self._lock, torch.inference_mode():
+            if self.device == "cpu" and torch.get_num_threads() != self.threads:
+                torch.set_num_threads(self.threads)  # sums change with it
+            with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+                yield
 
     def upload(self, array: NDArray[Any]) -> Tensor:
         """See `Engine.upload`."""

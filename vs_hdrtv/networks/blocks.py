@@ -6,18 +6,47 @@ weights: the full-size map is read once for its mean and is never rewritten by t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from . import statistics
+from . import statistics, windows
 
 
 def global_average(x: Tensor) -> Tensor:
     """(N, C, H, W) -> (N, C, 1, 1) mean over the frame, a statistic of it."""
-    return statistics.statistic(lambda: x.mean((2, 3), keepdim=True), x.shape[1], 1, 1)
+    return statistics.statistic(lambda x: x.mean((2, 3), keepdim=True), x.shape[1], 1, 1, of=(x,))
+
+
+def stretched(x: Tensor, size: Sequence[int], factor: int, mode: str) -> Tensor:
+    """A map of a frame that was shrunk by halvings, each rounded up, at the frame's size: (N, C, h, w) -> (N, C, H, W).
+
+    Args:
+        x: the map.
+        size: H and W.
+        factor: of all halvings together; h = H / factor, rounded up.
+        mode: "nearest" or "bilinear", as `interpolate` has them. In a piece of a frame it is the whole frame's place that counts.
+    """
+    window = windows.active()
+    if window is None:
+        return functional.interpolate(x, size=size, mode=mode)
+    for axis, span in ((2, window.rows), (3, window.columns)):
+        most, before = -(-span.length // factor), span.start // factor
+        pixels = torch.arange(span.start, span.stop, dtype=torch.float32, device=x.device)
+        scale = torch.tensor(most, dtype=torch.float32, device=x.device) / span.length  # as `interpolate` rounds it
+        place = pixels * scale if mode == "nearest" else ((pixels + 0.5) * scale - 0.5).clamp(min=0)
+        first = place.floor().clamp(max=most - 1)
+        # Where a place lies outside of the piece's map, the pixel is none that is kept.
+        below, above = ((each - before).long().clamp(0, x.shape[axis] - 1) for each in (first, (first + 1).clamp(max=most - 1)))
+        shape = [-1 if other == axis else 1 for other in range(4)]
+        nearer = x.index_select(axis, below)
+        if mode == "bilinear":
+            nearer = torch.lerp(nearer, x.index_select(axis, above), (place - first).to(x.dtype).reshape(shape))
+        x = nearer
+    return x
 
 
 def zeroed[Layer: (nn.Conv2d, nn.ConvTranspose2d)](layer: Layer) -> Layer:
@@ -39,7 +68,9 @@ class InstanceNorm(nn.InstanceNorm2d):
         if not statistics.active():
             return super().forward(x)  # fused: the same function, faster
         mean = global_average(x)
-        variance = statistics.statistic(lambda: x.var((2, 3), correction=0, keepdim=True), x.shape[1], 1, 1)
+        variance = statistics.statistic(
+            lambda x: x.var((2, 3), correction=0, keepdim=True), x.shape[1], 1, 1, of=(x,), variance=True
+        )
         scale = self.weight.reshape(1, -1, 1, 1) * torch.rsqrt(variance + self.eps)  # (N, C, 1, 1)
         return (x - mean) * scale + self.bias.reshape(1, -1, 1, 1)
 

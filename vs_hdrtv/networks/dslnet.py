@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import InputError
-from .blocks import global_average, zeroed
+from .blocks import global_average, stretched, zeroed
 from .deformable import TAPS, DeformableConv2d
 from .depthwise import DepthwiseConv2d, depthwise_conv2d
 
@@ -44,6 +44,9 @@ BLOCKS = 4
 
 LARGE = 17
 """Side of the large kernels."""
+
+SHRUNK = 32
+"""Of the frame's side, one of the spatial vectors: five halvings."""
 
 WHITE = 0.58
 """PQ code value of reference white, which SDR's white starts as."""
@@ -225,7 +228,7 @@ def feature_modulation(x: Tensor, vector: Tensor) -> Tensor:
 
 def spatial_feature_modulation(x: Tensor, vectors: Tensor) -> Tensor:
     """SFM (equation 7): (N, C, H, W), (N, 2 C, h, w) -> (N, C, H, W)."""
-    return feature_modulation(x, functional.interpolate(vectors, size=x.shape[-2:], mode="bilinear", align_corners=False))
+    return feature_modulation(x, stretched(vectors, x.shape[-2:], SHRUNK, "bilinear"))
 
 
 class ModulationBranch(nn.Module):

@@ -103,11 +103,20 @@ def statistics_size(network: nn.Module, model: str, part: str) -> int:
     Raises:
         InputError: this network, as it was made, has none.
     """
+    return statistics_groups(network, model, part)[-1]
+
+
+def statistics_groups(network: nn.Module, model: str, part: str) -> list[int]:
+    """`statistics.groups` of a part; the arguments are those of `statistics_size`.
+
+    Raises:
+        InputError: this network, as it was made, has none.
+    """
     found, module = parts_of(network, model)[part], _module(network, part)
     like = next(module.parameters())
     inputs = [like.new_zeros(1, parts.CHANNELS[signal], TINY, TINY) for signal, offsets in found.reads.items() for _ in offsets]
     with torch.no_grad():
-        return statistics.record(lambda: module(*inputs)).shape[1]
+        return statistics.groups(lambda: module(*inputs))
 
 
 def _module(network: nn.Module, part: str) -> nn.Module:

@@ -14,10 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import InputError
-from .blocks import ContextBlock, DecoupledDynamicFilter, InstanceNorm, global_average, scaled_conv1x1
+from .blocks import ContextBlock, DecoupledDynamicFilter, InstanceNorm, global_average, scaled_conv1x1, stretched
 
 CONDITIONS = 6
 """Length of the modulation condition, global and local."""
+
+SHRUNK = 32
+"""Of the frame's side, one of the local map: five halvings."""
 
 
 class HierarchicalModulationEstimation(nn.Module):
@@ -67,7 +70,7 @@ class HierarchicalModulationEstimation(nn.Module):
     def _full_size(local: Tensor, size: torch.Size) -> Tensor:
         """(N, 6, H/32, W/32) -> (N, 6, H, W)."""
         # The 1x1 convolution commutes with nearest upsampling: done at 1/32, the 128-channel full-size map never exists.
-        local = functional.interpolate(local, size=size, mode="nearest")  # (N, 6, H, W)
+        local = stretched(local, size, SHRUNK, "nearest")  # (N, 6, H, W)
         local = functional.avg_pool2d(local, 3, stride=1, padding=1)
         return functional.leaky_relu(local, 0.2)
 

@@ -90,16 +90,16 @@ class MultiFrameInteraction(nn.Module):
     @staticmethod
     def product(q: Tensor, v: Tensor) -> Tensor:
         """`V Q^T / m`, a statistic of the frame: two maps (N, K, H, W) -> (N, K, K)."""
-        channels, height, width = q.shape[1:]
-        # Half of the division on each side of the product: half precision holds neither the sum nor a q that small.
-        part = (height * width) ** -0.5
 
-        def compute() -> Tensor:
+        def compute(q: Tensor, v: Tensor) -> Tensor:
+            height, width = q.shape[2:]
+            # Half of the division on each side of the product: half precision holds neither the sum nor a q that small.
+            part = (height * width) ** -0.5
             keys = (functional.normalize(q, dim=1) * part).flatten(2)  # (N, K, m)
             product: Tensor = (v * part).flatten(2) @ keys.transpose(1, 2)  # (N, K, K)
             return product
 
-        return statistics.statistic(compute, channels, channels)
+        return statistics.statistic(compute, q.shape[1], q.shape[1], of=(q, v))
 
     @staticmethod
     def relation(p: Tensor, product: Tensor) -> Tensor:

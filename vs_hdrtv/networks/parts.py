@@ -36,6 +36,22 @@ ICAM_CHANNELS, ICAM_LEVELS, FCPM_CHANNELS = 24, (32, 48, 64, 96), 24
 
 
 @dataclass(frozen=True)
+class Tiling:
+    """How a part can be run in pieces of a frame (`vs_hdrtv/tiling.py`).
+
+    Attributes:
+        halo: pixels around what is kept of a piece that it depends on, its statistics apart.
+        step: pieces begin at multiples of this: what is shrunk is shrunk alike.
+        placed: it must be told where in the frame a piece lies, and its statistics take as much memory as the part itself, so
+            that they are measured in pieces too. Graphs in files cannot do that.
+    """
+
+    halo: int
+    step: int
+    placed: bool = False
+
+
+@dataclass(frozen=True)
 class Part:
     """A part of a network.
 
@@ -45,6 +61,7 @@ class Part:
         statistics: the signals among `reads` that its statistics of the whole frame are made of; empty where it makes none.
         channels: of signals that `CHANNELS` does not have, or has otherwise.
         multiple: that the frame's sides are of. Above 1, whoever runs the part extends frames; at 1, engines extend small ones.
+        tiling: None where a pixel may depend on all others by more than statistics: attention, deformable taps, warping.
     """
 
     reads: Mapping[str, tuple[int, ...]]
@@ -52,6 +69,7 @@ class Part:
     statistics: tuple[str, ...] = ()
     channels: Mapping[str, int] = field(default_factory=dict)
     multiple: int = 1
+    tiling: Tiling | None = None
 
     def graph(self, name: str) -> Mapping[str, tuple[int, ...]]:
         """What the part itself (any name but the two), `STATISTICS` or `STEADY` reads, in the order of the arguments."""
@@ -81,14 +99,23 @@ def of(network: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Pa
     if network == "dslnet":
         return {
             "align": Part(window, "features", ("sdr",)),
-            "modulate": Part({"features": (0,), **window}, "features", ("sdr",)),
-            "enhance": Part({"features": (0,)}, "hdr"),
+            "modulate": Part({"features": (0,), **window}, "features", ("sdr",), tiling=_CONDITIONED),
+            "enhance": Part({"features": (0,)}, "hdr", tiling=_ENHANCED),
         }
     reads = _READS[network]
     if network == "flow":
         return {WHOLE: Part(reads, "flow")}
-    return {WHOLE: Part(reads, "hdr", tuple(reads))}
+    return {WHOLE: Part(reads, "hdr", tuple(reads), tiling=_TILINGS.get(network))}
 
+
+_CONDITIONED = Tiling(halo=64, step=32, placed=True)
+"""A cell of a map at 1/32 sees 31 pixels around its own first; stretched, it may stand for the cell before."""
+
+_ENHANCED = Tiling(halo=42, step=1)
+"""Two 3x3, and four times two 3x3 and one 17x17."""
+
+_TILINGS = {"hdcfm": _CONDITIONED, "hdcfm_mfi": _CONDITIONED, "pdcg": Tiling(halo=271, step=8)}
+"""Networks of one part. PDCG's sixteen blocks have two 3x3 each at an eighth of the size."""
 
 _NOW, _THREE = {"sdr": (0,)}, {"sdr": (-1, 0, 1)}
 _READS: dict[str, Mapping[str, tuple[int, ...]]] = {

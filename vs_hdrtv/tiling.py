@@ -1,0 +1,143 @@
+"""Frames in tiles: an engine that runs networks piece by piece, for memory; the pixels are those of whole frames, to rounding.
+
+What a network computes over the whole frame (its statistics) is computed of the whole frame, once a frame, and given to every
+tile; what is local gets the halo that it needs. A tile alone would see statistics of its own, and its colours would differ from
+those of the tile beside it. Which parts of networks can be tiled, and with how much of a halo, stands in `networks/parts.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from .color.arrays import Array, namespace
+from .engines import Engine, Network, OutOfMemoryError, Pieces
+from .errors import InputError
+from .modelcard import ModelCard
+from .networks.parts import STATISTICS, STEADY, WHOLE, Part, Tiling, input_names
+from .networks.windows import windows
+
+SMALLEST = 128
+"""Pixels of a tile's side below which the halo is nearly all of the work."""
+
+
+class TiledEngine:
+    """An engine whose networks are run in tiles.
+
+    A part of a network that has no `Part.tiling` beside one that has is run on whole frames.
+
+    Attributes:
+        engine: the one that runs them.
+        side: pixels of a tile's side at most, the halo around it not counted; None for whole frames. What is loaded already
+            follows it from the next frame on.
+
+    Args:
+        engine: `engine`.
+        side: `side`.
+
+    Raises:
+        InputError: `side` is too small.
+    """
+
+    def __init__(self, engine: Engine, side: int | None = None) -> None:
+        if side is not None and side < SMALLEST:
+            raise InputError(f"tile: {side} pixels a side is too small; give at least {SMALLEST}, or None for whole frames")
+        self.engine, self.side = engine, side
+        self.name, self.device, self.threads, self.unpacks = engine.name, engine.device, engine.threads, engine.unpacks
+
+    def load(self, card: ModelCard, graph: str = WHOLE) -> Network:
+        """See `Engine.load`.
+
+        Raises:
+            InputError: as there; or there are to be tiles, and the network or the engine cannot.
+        """
+        return _Tiled(self, card, graph)
+
+    def load_pieces(self, card: ModelCard, part: str) -> Pieces:
+        """See `Engine.load_pieces`."""
+        return self.engine.load_pieces(card, part)
+
+    def upload(self, array: NDArray[Any]) -> Array:
+        """See `Engine.upload`."""
+        return self.engine.upload(array)
+
+    def download(self, array: Array) -> NDArray[Any]:
+        """See `Engine.download`."""
+        return self.engine.download(array)
+
+
+class _Tiled:
+    """A graph of a model on a `TiledEngine`, loaded for whole frames and for pieces when it is first needed so."""
+
+    def __init__(self, engine: TiledEngine, card: ModelCard, graph: str) -> None:
+        self._engine, self._card, self._graph = engine, card, graph
+        self._part, _, self._kind = graph.partition(".")
+        self._network: Network | None = None
+        self._pieces: Pieces | None = None
+        if engine.side is None:
+            self._whole_network()
+        elif self._tiling() is not None:
+            self._loaded_pieces()
+
+    def __call__(self, *arrays: Array) -> Array:
+        side, tiling = self._engine.side, None if self._engine.side is None else self._tiling()
+        height, width = arrays[0].shape[-2:]
+        if side is None or (tiling is not None and max(height, width) <= side):
+            return self._whole_network()(*arrays)
+        if tiling is None:
+            return self._untiled(arrays)
+        part = self._card.parts[self._part]
+        found = windows(height, width, side, tiling.halo, tiling.step)
+        pieces = self._loaded_pieces()
+        if self._kind == STATISTICS:
+            return pieces.statistics(arrays, found)
+        pictures, given = (arrays[:-1], arrays[-1]) if self._kind == STEADY else (arrays, None)
+        if given is None and part.statistics:
+            given = pieces.statistics(_of_statistics(part, pictures), found)
+        result = None
+        for window in found:
+            piece = pieces.run([window.cut(picture) for picture in pictures], given, window)
+            if result is None:
+                shape = (*piece.shape[:2], height, width)
+                result = namespace(piece).empty(shape, dtype=piece.dtype, device=piece.device)
+            window.paste(result, piece)
+        return result
+
+    def _tiling(self) -> Tiling | None:
+        """Of the part; None for one that is run whole beside others.
+
+        Raises:
+            InputError: no part of the network can be tiled.
+        """
+        parts = self._card.parts
+        if not any(part.tiling for part in parts.values()):
+            raise InputError(
+                f"tile: {self._card.name} cannot be computed in tiles, its pixels depend on the whole frame; "
+                "use another model, smaller frames, or leave tiles out"
+            )
+        return parts[self._part].tiling
+
+    def _whole_network(self) -> Network:
+        if self._network is None:
+            self._network = self._engine.engine.load(self._card, self._graph)
+        return self._network
+
+    def _untiled(self, arrays: Sequence[Array]) -> Array:
+        try:
+            return self._whole_network()(*arrays)
+        except OutOfMemoryError as error:
+            reason = str(error)
+        raise InputError(f"{reason}; its part {self._part} cannot be computed in tiles")
+
+    def _loaded_pieces(self) -> Pieces:
+        if self._pieces is None:
+            self._pieces = self._engine.load_pieces(self._card, self._part)
+        return self._pieces
+
+
+def _of_statistics(part: Part, arrays: Sequence[Array]) -> list[Array]:
+    """Those of a part's arguments that its statistics are made of."""
+    wanted = set(input_names(part.graph(STATISTICS)))
+    return [array for name, array in zip(input_names(part.reads), arrays, strict=True) if name in wanted]
