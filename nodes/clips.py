@@ -180,9 +180,15 @@ def apply(stage: stages.Stage, clips: Mapping[str, Clip], kind: str = "auto", cu
     return Clip(pipeline.build(stage, {signal: clip.node for signal, clip in inputs.items()}, own), sources, cuts, alpha)
 
 
-def chain(found: list[stages.Stage], sdr: Clip, kind: str = "auto") -> Clip:
-    """The stages of `conversion.chain` one after another."""
-    clips = {"sdr": sdr}
+def chain(found: list[stages.Stage], given: Mapping[str, Clip], kind: str = "auto") -> Clip:
+    """The stages of `conversion.chain` one after another.
+
+    Args:
+        found: the stages.
+        given: `sdr`, and `linear` where one of them reads it.
+        kind: see `apply`.
+    """
+    clips = dict(given)
     for stage in found:
         clips["hdr"] = apply(stage, clips, kind)
     return clips["hdr"]

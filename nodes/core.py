@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from vs_hdrtv import conversion, engines, hdr10, light, media, output, pipeline, scenes, stages, weights
     from vs_hdrtv.color import arrays, gamut, overexposure, planes, tone_curves, transfer
     from vs_hdrtv.errors import InputError
+    from vs_hdrtv.keyframes import grid, reading
+    from vs_hdrtv.keyframes import stages as keyframe_stages
+    from vs_hdrtv.keyframes.propagation import Propagation
+    from vs_hdrtv.keyframes.recovery import Recovery
     from vs_hdrtv.metrics import difference
     from vs_hdrtv.metrics import registry as metrics
     from vs_hdrtv.output import companions
@@ -35,6 +39,9 @@ else:
         import_module(f"{NAME}.color.{name}") for name in ("arrays", "gamut", "overexposure", "planes", "tone_curves", "transfer")
     )
     InputError = import_module(f"{NAME}.errors").InputError
+    grid, reading, keyframe_stages = (import_module(f"{NAME}.keyframes.{name}") for name in ("grid", "reading", "stages"))
+    Propagation = import_module(f"{NAME}.keyframes.propagation").Propagation
+    Recovery = import_module(f"{NAME}.keyframes.recovery").Recovery
     difference, metrics = (import_module(f"{NAME}.metrics.{name}") for name in ("difference", "registry"))
     companions = import_module(f"{NAME}.output.companions")
     measure, report, sheet = (import_module(f"{NAME}.scope.{name}") for name in ("measure", "report", "sheet"))
@@ -42,13 +49,17 @@ else:
 __all__ = [
     "NAME",
     "InputError",
+    "Propagation",
+    "Recovery",
     "arrays",
     "companions",
     "conversion",
     "difference",
     "engines",
     "gamut",
+    "grid",
     "hdr10",
+    "keyframe_stages",
     "light",
     "measure",
     "media",
@@ -57,6 +68,7 @@ __all__ = [
     "overexposure",
     "pipeline",
     "planes",
+    "reading",
     "report",
     "scenes",
     "sheet",

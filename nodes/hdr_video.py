@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from comfy_api.latest import Input, InputImpl, Types
 
-from . import clips, host
-from .core import InputError, companions, engines, light, output, stages
+from . import clips, host, key_frame_clips
+from .core import InputError, companions, conversion, engines, light, output, stages
 from .images import to_images
 from .video import Shown, VideoFrames
 
@@ -26,6 +26,7 @@ class Conversion:
 
     Attributes:
         shown: the file.
+        look: the preset and its controls.
         found: the stages from `sdr` to `hdr`.
         reaches: cd/m2 that their result reaches.
         scenes: a key of `clips.SCENES`.
@@ -34,6 +35,7 @@ class Conversion:
     """
 
     shown: Shown
+    look: conversion.Look
     found: tuple[stages.Stage, ...]
     reaches: float
     scenes: str
@@ -48,7 +50,8 @@ class Conversion:
         """
         frames = VideoFrames(self.shown, self.name)
         stages_of_it = [*self.found, *([last] if last is not None else [])]
-        return clips.chain(stages_of_it, clips.source("sdr", frames), self.scenes), frames
+        given = key_frame_clips.given(self.found, clips.source("sdr", frames), self.look, self.scenes, self.precision)
+        return clips.chain(stages_of_it, given, self.scenes), frames
 
 
 class HdrVideo(Input.Video):

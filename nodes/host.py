@@ -44,6 +44,11 @@ def progress(total: int) -> Callable[[], None]:
     return lambda: bar.update(1)
 
 
+def stop_if_cancelled() -> None:
+    """Where a run that the user cancelled ends between two ticks of the bar."""
+    memory.throw_exception_if_processing_interrupted()
+
+
 def engine(precision: str = "fp32") -> engines.Engine:
     """Torch on ComfyUI's own CUDA device; on all others the CPU.
 

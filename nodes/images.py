@@ -56,6 +56,14 @@ SDR: dict[str, Callable[[Floats], Floats]] = {
 """Colour space -> the signal `sdr` of (..., 3, H, W), its light preserved."""
 
 
+FROM_SDR: dict[str, Callable[[Floats], Floats]] = {
+    "sRGB": lambda sdr: np.asarray(transfer.srgb_inverse_eotf(transfer.bt1886_eotf(sdr)), np.float32),
+    "BT.1886": lambda sdr: sdr,
+    "linear": lambda sdr: np.asarray(transfer.bt1886_eotf(sdr), np.float32),
+}
+"""Colour space -> what `sdr` is in it."""
+
+
 def _hlg_light(rgb: Floats) -> Floats:
     return np.asarray(transfer.hlg_ootf(transfer.hlg_inverse_oetf(rgb), HLG_PEAK))
 

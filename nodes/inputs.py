@@ -6,7 +6,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from . import clips, host
+from . import clips, host, key_frame_clips
 from .core import conversion, stages, tone_curves, transfer
 from .images import HDR_SPACES, SDR_SPACES
 
@@ -14,6 +14,11 @@ Aligned = io.Custom("VSHDRTV_ALIGNED")
 """Features of Align; two kinds, so that no wire can skip a stage."""
 Modulated = io.Custom("VSHDRTV_MODULATED")
 """Features of Modulate."""
+
+KeyFrames = io.Custom("VSHDRTV_KEY_FRAMES")
+"""Recovered key frames with their numbers, scenes and models: `key_frame_clips.KeyFrames`."""
+Flow = io.Custom("VSHDRTV_FLOW")
+"""Optical flow in pixels, a tensor (B, 2, H, W)."""
 
 CATEGORY = "HDR"
 
@@ -95,14 +100,25 @@ def model(default: str, network: str | None = None, reads: tuple[str, ...] | Non
     )
 
 
+def flow() -> Any:
+    """What optical flow is started from."""
+    return io.Combo.Input(
+        "flow",
+        options=[key_frame_clips.DIS, *host.model_names("flow")],
+        default=key_frame_clips.DIS,
+        tooltip="The optical flow that is started from: dis, which is OpenCV's (pip install opencv-python-headless), or a "
+        "network.",
+    )
+
+
 def preset() -> Any:
     """What converts."""
     return io.Combo.Input(
         "preset",
-        # Key frames are not here yet: they read a whole scene.
-        options=[name for name, preset in conversion.PRESETS.items() if preset.fcpm is None],
+        options=list(conversion.PRESETS),
         default="fast",
-        tooltip="fast: HDCFM, a small network for any machine. kernels: KPN-MFI, three frames at a time. "
+        tooltip="fast: HDCFM, a small network for any machine. kernels: KPN-MFI, three frames at a time. recover: HDCFM, and "
+        "what is blown out from frames of its scene where it is not; much slower, and needs OpenCV. "
         "bt2446a, bt2446c, bt2408: published formulas, without a network.",
     )
 

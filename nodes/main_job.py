@@ -7,7 +7,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from . import clips, host, inputs, work
+from . import clips, host, inputs, key_frame_clips, work
 from .core import conversion, stages
 from .hdr_video import Conversion, HdrVideo
 from .video import look, on_disk
@@ -47,8 +47,10 @@ class SdrToHdr(io.ComfyNode):
     def execute(cls, images: Any, color_space: str, steady: int, scenes: str, precision: str, **arguments: Any) -> Any:
         """Convert."""
         sdr = work.sdr_clip("SDR to HDR", images, color_space)
-        found, _ = conversion.chain(_look(arguments), steady)
-        return io.NodeOutput(work.images(clips.chain(found, sdr, scenes), precision))
+        look = _look(arguments)
+        found, _ = conversion.chain(look, steady)
+        given = key_frame_clips.given(found, sdr, look, scenes, precision)
+        return io.NodeOutput(work.images(clips.chain(found, given, scenes), precision))
 
 
 class SdrToHdrVideo(io.ComfyNode):
@@ -81,8 +83,9 @@ class SdrToHdrVideo(io.ComfyNode):
         """Look at the file; nothing is converted yet."""
         name = "SDR to HDR (Video)"
         path = on_disk(video.get_stream_source(), host.temporary(f"vs_hdrtv_{uuid.uuid4().hex}.mkv"))
-        found, reaches = conversion.chain(_look(arguments), steady)
-        return io.NodeOutput(HdrVideo(Conversion(look(path, name), tuple(found), reaches, scenes, precision, name)))
+        chosen = _look(arguments)
+        found, reaches = conversion.chain(chosen, steady)
+        return io.NodeOutput(HdrVideo(Conversion(look(path, name), chosen, tuple(found), reaches, scenes, precision, name)))
 
 
 class InverseToneMap(io.ComfyNode):

@@ -6,7 +6,7 @@ from typing import Any
 
 from comfy_api.latest import ComfyExtension
 
-from . import host, looking, main_job, network_stages, saving
+from . import host, key_frames, looking, main_job, network_stages, saving
 
 NODES: tuple[type[Any], ...] = (
     main_job.SdrToHdr,
@@ -20,6 +20,11 @@ NODES: tuple[type[Any], ...] = (
     network_stages.Align,
     network_stages.Modulate,
     network_stages.Enhance,
+    key_frames.EstimateFlow,
+    key_frames.AlignReference,
+    key_frames.RecoverKeyFrames,
+    key_frames.PropagateKeyFrames,
+    key_frames.MergeHighlights,
     looking.Preview,
     looking.LightLevel,
     looking.Scope,

@@ -7,6 +7,7 @@ import base64
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,8 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = ROOT / "example_workflows"
-FRAMES = 6
+FRAMES = {"clip.mp4": 6, "scene.mp4": 24}
+"""Of each clip; key frames have references 15 frames away."""
 WIDTH = 320
 WAIT = 900
 """Seconds that a workflow may take."""
@@ -32,14 +34,22 @@ UPLOADS = ("image_upload", "video_upload", "audio_upload")
 
 
 def prepare(base: Path, clip: str) -> None:
-    """Write `clip.mp4` (a few small frames of a real clip, with a sound) and `example.png` (its first) into the input folder."""
+    """Write small clips (frames of a real one, with a sound) and `example.png` (the first frame) into the input folder."""
     if not clip:
         sys.path.insert(0, str(ROOT / "scripts"))
         import demo
 
         os.chdir(ROOT)
         clip = demo.footage()
-    with av.open(clip) as source, av.open(str(base / "input" / "clip.mp4"), "w") as target:
+    for name, frames in FRAMES.items():
+        shorten(clip, base / "input" / name, frames)
+    with av.open(str(base / "input" / "clip.mp4")) as file:
+        next(file.decode(video=0)).to_image().save(base / "input" / "example.png")
+
+
+def shorten(clip: str, path: Path, frames: int) -> None:
+    """The first frames of a clip, `WIDTH` wide, and a tone."""
+    with av.open(clip) as source, av.open(str(path), "w") as target:
         given = source.streams.video[0]
         height = round(given.height * WIDTH / given.width / 2) * 2
         picture = target.add_stream("libx264", rate=given.average_rate, options={"crf": "12"})
@@ -48,10 +58,8 @@ def prepare(base: Path, clip: str) -> None:
         context.color_primaries, context.color_trc, context.colorspace, context.color_range = 1, 1, 1, 1
         sound = target.add_stream("aac", rate=48000, layout="stereo")
         for number, frame in enumerate(source.decode(given)):
-            if number == FRAMES:
+            if number == frames:
                 break
-            if number == 0:
-                frame.to_image().resize((WIDTH, height)).save(base / "input" / "example.png")
             small = frame.reformat(WIDTH, height, "yuv420p", dst_colorspace="ITU709")
             small.pts, small.time_base = number, 1 / given.average_rate
             target.mux(picture.encode(small))
@@ -144,15 +152,15 @@ def file_of(base: Path, shown: dict[str, Any], index: int = 0) -> Path:
     return base / entry["type"] / entry["subfolder"] / entry["filename"]
 
 
-def check_video(base: Path, shown: dict[str, Any]) -> None:
-    """HEVC, 10 bits, BT.2020 PQ, with metadata and sound, and no flat picture."""
+def check_video(base: Path, shown: dict[str, Any], clip: str) -> None:
+    """HEVC, 10 bits, BT.2020 PQ, with metadata and sound, all frames of the clip, and no flat picture."""
     path = file_of(base, shown)
     with av.open(str(path)) as file:
         stream = file.streams.video[0]
         facts = (stream.codec_context.name, stream.pix_fmt, stream.color_primaries, stream.color_trc)
         sounds, frames = len(file.streams.audio), list(file.decode(stream))
     check(f"{path.name}: {facts}, {len(frames)} frames, {sounds} sound", facts == ("hevc", "yuv420p10le", 9, 16) and sounds == 1)
-    check(f"all {FRAMES} frames are there", len(frames) == FRAMES)
+    check(f"all {FRAMES[clip]} frames are there", len(frames) == FRAMES[clip])
     kinds = {data.type.name for data in frames[0].side_data.values()}
     check("mastering display and content light in the stream", {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"} <= kinds)
     luma = _luma(frames[0])
@@ -182,7 +190,7 @@ def _luma(frame: Any) -> Any:
     return np.frombuffer(plane, np.uint16).reshape(plane.height, -1)[:, : plane.width].astype(np.float32)
 
 
-def check_picture(base: Path, shown: dict[str, Any]) -> None:
+def check_picture(base: Path, shown: dict[str, Any], clip: str) -> None:
     """PNG of 16 bits with cICP, the workflow in it."""
     data = file_of(base, shown).read_bytes()
     check("PNG of 16 bits", data[24:26] == bytes([16, 2]))
@@ -190,7 +198,7 @@ def check_picture(base: Path, shown: dict[str, Any]) -> None:
     check("the workflow is in it", b"VsHdrtvSaveHdrImage" in data)
 
 
-def check_drawn(base: Path, shown: dict[str, Any]) -> None:
+def check_drawn(base: Path, shown: dict[str, Any], clip: str) -> None:
     """A picture that is not flat."""
     for index in range(len(shown["images"])):
         pixels = np.asarray(Image.open(file_of(base, shown, index)).convert("L"), np.float32)
@@ -200,19 +208,30 @@ def check_drawn(base: Path, shown: dict[str, Any]) -> None:
         )
 
 
-def check_light(base: Path, shown: dict[str, Any]) -> None:
+def check_light(base: Path, shown: dict[str, Any], clip: str) -> None:
     """MaxCLL in reach."""
     line = shown["text"][0].splitlines()[0]
     check(line, 100 < int(line.split()[1].rstrip(",")) <= 2000)
 
 
-CHECKS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
+def check_text(base: Path, shown: dict[str, Any], clip: str) -> None:
+    """Of Recover Key Frames: there are references, none beyond the clip."""
+    lines = shown["text"][0].splitlines()
+    found = [[int(number) for number in re.findall(r"\d+", line)] for line in lines]
+    check(f"key frames {'; '.join(lines)}", any(count for _, count, *_ in found))
+    check("all of them are frames of the clip", max(number for each in found for number in each) < FRAMES[clip])
+
+
+CHECKS: dict[str, Callable[[Path, dict[str, Any], str], None]] = {
     "VsHdrtvSaveHdr10Video": check_video,
     "VsHdrtvSaveHdrImage": check_picture,
     "VsHdrtvPreview": check_drawn,
     "VsHdrtvScope": check_drawn,
     "VsHdrtvCompare": check_drawn,
     "VsHdrtvLightLevel": check_light,
+    "PreviewAny": check_text,
+    "PreviewImage": check_drawn,
+    "MaskPreview": check_drawn,
 }
 """What is looked at of a node's result."""
 
@@ -232,9 +251,10 @@ def run(base: Path, url: str, server: int) -> None:
     for path in templates().values():
         print(path.name, flush=True)
         started = time.monotonic()
-        shown = run_workflow(url, to_prompt(json.loads(path.read_text("utf-8")), known))
-        for name, result in shown.items():
-            CHECKS.get(name, lambda *_: None)(base, result)
+        prompt = to_prompt(json.loads(path.read_text("utf-8")), known)
+        clip = next((node["inputs"]["file"] for node in prompt.values() if node["class_type"] == "LoadVideo"), "")
+        for name, result in run_workflow(url, prompt).items():
+            CHECKS.get(name, lambda *_: None)(base, result, clip)
         if path.stem == "sdr_to_hdr_video":
             check_against_the_command_line(base)
         print(f"  {time.monotonic() - started:.0f} s", flush=True)

@@ -61,7 +61,7 @@ def test_a_clone_loads_as_it_is(clone, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""  # nothing prints
-    assert done.stderr.splitlines()[-1].startswith("17 []"), done.stderr  # nothing of the installed package is used
+    assert done.stderr.splitlines()[-1].startswith("22 []"), done.stderr  # nothing of the installed package is used
 
 
 def test_ids_are_ours_and_everything_says_what_it_does(classes):
@@ -84,7 +84,7 @@ def test_an_older_schema_has_no_aliases(module, monkeypatch):
 
 def test_the_presets_are_those_of_the_main_job(classes):
     widgets = {each.id: each.declared for each in classes["VsHdrtvSdrToHdr"].GET_SCHEMA().inputs}
-    assert widgets["preset"]["options"] == [name for name, each in conversion.PRESETS.items() if each.fcpm is None]
+    assert widgets["preset"]["options"] == list(conversion.PRESETS)
 
 
 def test_each_node_has_a_page_that_names_its_sockets(classes):

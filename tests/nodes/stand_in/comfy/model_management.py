@@ -28,3 +28,14 @@ def unload_all_models():
 
 def soft_empty_cache():
     pass
+
+
+interrupted = []
+
+
+def throw_exception_if_processing_interrupted():
+    if interrupted:
+        interrupted.clear()
+        from .utils import Cancelled
+
+        raise Cancelled
