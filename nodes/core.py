@@ -16,7 +16,7 @@ NAME = f"{_ABOVE}.vs_hdrtv" if _CLONED else _ABOVE or "vs_hdrtv"
 """The package's name here."""
 
 if TYPE_CHECKING:
-    from vs_hdrtv import conversion, engines, hdr10, light, media, output, pipeline, scenes, stages, weights
+    from vs_hdrtv import conversion, engines, hdr10, light, media, output, pipeline, scenes, stages, tiling, weights
     from vs_hdrtv.color import arrays, gamut, overexposure, planes, tone_curves, transfer
     from vs_hdrtv.errors import InputError
     from vs_hdrtv.keyframes import grid, reading
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from vs_hdrtv.output import companions
     from vs_hdrtv.scope import measure, report, sheet
 else:
-    conversion, engines, hdr10, light, media, output, pipeline, scenes, stages, weights = (
+    conversion, engines, hdr10, light, media, output, pipeline, scenes, stages, tiling, weights = (
         import_module(f"{NAME}.{name}")
         for name in (
             *("conversion", "engines", "hdr10", "light", "media"),
-            *("output", "pipeline", "scenes", "stages", "weights"),
+            *("output", "pipeline", "scenes", "stages", "tiling", "weights"),
         )
     )
     arrays, gamut, overexposure, planes, tone_curves, transfer = (
@@ -73,6 +73,7 @@ __all__ = [
     "scenes",
     "sheet",
     "stages",
+    "tiling",
     "tone_curves",
     "transfer",
     "weights",

@@ -15,7 +15,7 @@ import numpy as np
 from comfy_api.latest import Input, InputImpl, Types
 
 from . import clips, host, key_frame_clips
-from .core import InputError, companions, conversion, engines, light, output, stages
+from .core import InputError, companions, conversion, engines, light, output, stages, tiling
 from .images import to_images
 from .video import Shown, VideoFrames
 
@@ -118,10 +118,11 @@ class HdrVideo(Input.Video):
 
 
 def computed(clip: clips.Clip, engine: engines.Engine) -> Iterator[Any]:
-    """`clips.run` with ComfyUI's memory: room is made before, and once more where it was not enough."""
+    """`clips.run` with ComfyUI's memory: room is made before, and once more where it was not enough; then tiles."""
     width, height = clip.size
     host.make_room(engine, width * height)
-    return clips.run(clip, engine, host.retry_out_of_memory)
+    in_tiles = tiling.TiledEngine(engine)
+    return clips.run(clip, in_tiles, host.SmallerTiles(in_tiles, max(clip.size)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ import comfy.utils
 import folder_paths
 from comfy_api.latest import io, ui
 
-from .core import InputError, engines, weights
+from .core import InputError, engines, tiling, weights
 
 logger = logging.getLogger(__name__)
 
@@ -76,11 +76,75 @@ def retry_out_of_memory[T](compute: Callable[[], T]) -> T:
     """What `compute` gives; where the device is full, once more with all other models off it."""
     try:
         return compute()
-    except memory.OOM_EXCEPTION:
-        memory.unload_all_models()
-        memory.soft_empty_cache()
-        logger.warning("vs_hdrtv: the device's memory was full; other models are unloaded, the frame is computed again")
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    # Out here: an error that is being handled holds the feature maps of what raised it.
+    memory.unload_all_models()
+    memory.soft_empty_cache()
+    logger.warning("vs_hdrtv: the device's memory was full; other models are unloaded, the frame is computed again")
     return compute()
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory did not suffice, of any device."""
+    # With a torch that has no class for it, ComfyUI's is `Exception`.
+    known = memory.OOM_EXCEPTION is not Exception and isinstance(error, memory.OOM_EXCEPTION)
+    return known or engines.is_out_of_memory(error)
+
+
+class SmallerTiles:
+    """Computes frames; where the device is full and nothing else can leave it, in tiles, from then on.
+
+    Args:
+        engine: of the networks; its `side` is what changes.
+        longest: pixels of a frame's longer side.
+    """
+
+    def __init__(self, engine: tiling.TiledEngine, longest: int) -> None:
+        self._engine, self._longest = engine, longest
+        self._full: str | None = None
+
+    def __call__[T](self, compute: Callable[[], T]) -> T:
+        """What `compute` gives.
+
+        Raises:
+            InputError: the smallest tiles do not fit either, or the network cannot be computed in tiles.
+        """
+        while True:
+            try:
+                result = retry_out_of_memory(compute) if self._engine.side is None else compute()
+            except Exception as error:
+                self._go_on_after(error)
+            else:
+                if self._full is not None:
+                    text = "vs_hdrtv: %s; frames are computed in tiles of %d pixels, which takes several times as long"
+                    logger.warning(text, self._full, self._engine.side)
+                    self._full = None
+                return result
+            memory.soft_empty_cache()
+
+    def _go_on_after(self, error: Exception) -> None:
+        """Take smaller tiles, or raise."""
+        if not is_out_of_memory(error):
+            if self._full is not None and isinstance(error, InputError):
+                raise InputError(f"{self._full}; {error}") from None
+            raise error
+        self._full = (str(error) or type(error).__name__).splitlines()[0]
+        side = self._engine.side
+        smaller = side // 2 if side is not None else _first_side(self._longest)
+        if smaller < tiling.SMALLEST:
+            tried = "a frame of this size has no tiles" if side is None else f"tiles of {side} pixels do not fit either"
+            raise InputError(f"{self._full}; {tried}") from None
+        self._engine.side = smaller
+
+
+def _first_side(longest: int) -> int:
+    """Pixels of a tile's side to begin with: `tiling.SMALLEST` doubled as often as it stays below the frame's longer side."""
+    side = tiling.SMALLEST
+    while 2 * side < longest:
+        side *= 2
+    return side if side < longest else 0
 
 
 def model_names(network: str | None = None, reads: tuple[str, ...] | None = None) -> list[str]:

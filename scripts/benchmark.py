@@ -2,18 +2,22 @@
 
     python scripts/benchmark.py --model hdcfm        # frames/s beside other runners of the same ONNX file
     python scripts/benchmark.py --memory             # peak memory of the whole filter, each shipped model by each engine
+    python scripts/benchmark.py --memory --tile 0 256 --models hdcfm --backends torch    # whole frames beside tiles
 
 Speed: all backends of a size run in turns, frame by frame, so that whatever else the machine does falls on all of them alike; the
 figure is of the median frame. Network inference only, but for the row `sdr_to_hdr`, which is the whole filter.
 
 Memory: each row is a process of its own that takes frames in order as vspipe does, 8-bit 4:2:0 in and HDR10 out. Host: the
 largest resident size of the process, VapourSynth's cache (`--cache`) and the libraries themselves included. GPU: the most that
-torch had allocated; what other runtimes take is not seen. Frames/s of these rows include the start of the first frame.
+torch had allocated; what other runtimes take is not seen. Frames/s of these rows include the start of the first frame. Beside it
+(`start`) what the process had before its first frame.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import itertools
 import json
 import os
 import statistics
@@ -28,6 +32,7 @@ import numpy as np
 
 from vs_hdrtv import engines, weights
 from vs_hdrtv.modelcard import ModelCard
+from vs_hdrtv.tiling import TiledEngine
 
 Run = Callable[[int], object]
 
@@ -183,7 +188,7 @@ def run_alone(asked: Mapping[str, Any]) -> dict[str, float]:
     """One row of the table of memory, in a process that does nothing else.
 
     Args:
-        asked: model, engine, device, precision, threads, steady, size, frames and cache (MB, None for VapourSynth's own).
+        asked: model, engine, device, precision, threads, steady, tile, size, frames and cache (MB, None for VapourSynth's own).
 
     Returns:
         Seconds, MB of the host, MB of the GPU (0 without CUDA in torch), and MB of VapourSynth's cache limit.
@@ -193,7 +198,12 @@ def run_alone(asked: Mapping[str, Any]) -> dict[str, float]:
 
     if asked["cache"] is not None:
         vs.core.max_cache_size = asked["cache"]
+    if asked["tile"]:
+        # Filters have no such argument: here all engines that they ask for run networks in tiles.
+        create = engines.create
+        engines.create = functools.cache(lambda *arguments, **options: TiledEngine(create(*arguments, **options), asked["tile"]))
     clip = whole_filter(video(asked["size"], asked["frames"]), asked)
+    before = peak_resident()
     start = time.perf_counter()
     for _ in clip.frames(prefetch=vs.core.num_threads, close=True):
         pass
@@ -202,6 +212,7 @@ def run_alone(asked: Mapping[str, Any]) -> dict[str, float]:
     gpu = torch.cuda.max_memory_allocated() if torch is not None and torch.cuda.is_available() else 0
     return {
         "seconds": seconds,
+        "before": before / 2**20,
         "host": peak_resident() / 2**20,
         "gpu": gpu / 2**20,
         "cache": vs.core.max_cache_size,
@@ -229,22 +240,24 @@ def print_memory(arguments: argparse.Namespace) -> None:
     """Print the table of memory."""
     models = arguments.models or [*weights.names()]
     print(
-        f"{'size':>10}  {'model':<20} {'engine':<10} {'steady':>6} {'frames/s':>8} {'host MB':>8} {'GPU MB':>8} {'cache MB':>8}"
+        f"{'size':>10}  {'model':<20} {'engine':<10} {'steady':>6} {'tile':>6} {'frames/s':>8} {'start MB':>8} {'host MB':>8} "
+        f"{'GPU MB':>8} {'cache MB':>8}"
     )
-    for size in arguments.sizes:
-        for model in models:
-            for engine in arguments.backends or MEMORY_ENGINES:
-                names = ("device", "precision", "threads", "steady", "frames", "cache")
-                asked = {"model": model, "engine": engine, "size": size} | {name: getattr(arguments, name) for name in names}
-                head = f"{size:>10}  {model:<20} {engine:<10} {arguments.steady:6d}"
-                try:
-                    found = measure_memory(asked)
-                except LookupError as error:  # what is not there is a row, not an end
-                    print(f"{head} missing: {str(error)[:160]}", flush=True)
-                    continue
-                speed = arguments.frames / found["seconds"]
-                gpu = f"{found['gpu']:8.0f}" if found["gpu"] else f"{'-':>8}"
-                print(f"{head} {speed:8.3f} {found['host']:8.0f} {gpu} {found['cache']:8.0f}", flush=True)
+    names = ("device", "precision", "threads", "steady", "frames", "cache")
+    options = {name: getattr(arguments, name) for name in names}
+    for size, model, engine, tile in itertools.product(
+        arguments.sizes, models, arguments.backends or MEMORY_ENGINES, arguments.tile
+    ):
+        asked = {"model": model, "engine": engine, "size": size, "tile": tile, **options}
+        head = f"{size:>10}  {model:<20} {engine:<10} {arguments.steady:6d} {tile:6d}"
+        try:
+            found = measure_memory(asked)
+        except LookupError as error:  # what is not there is a row, not an end
+            print(f"{head} missing: {str(error)[:160]}", flush=True)
+            continue
+        speed = arguments.frames / found["seconds"]
+        gpu = f"{found['gpu']:8.0f}" if found["gpu"] else f"{'-':>8}"
+        print(f"{head} {speed:8.4f} {found['before']:8.0f} {found['host']:8.0f} {gpu} {found['cache']:8.0f}", flush=True)
 
 
 def main() -> None:
@@ -260,6 +273,9 @@ def main() -> None:
     memory.add_argument("--models", nargs="*", default=[], metavar="MODEL", help="(default: every shipped one)")
     memory.add_argument("--cache", type=int, metavar="MB", help="core.max_cache_size (default: VapourSynth's own)")
     memory.add_argument("--steady", type=int, default=0, metavar="K", help="of the networks (default: %(default)s)")
+    memory.add_argument(
+        "--tile", nargs="+", type=int, default=[0], metavar="N", help="pixels of a side; 0 for whole frames (default)"
+    )
     memory.add_argument("--device", help="of torch (default: the engine's own choice)")
     memory.add_argument("--precision", default="fp32", help="(default: %(default)s)")
     memory.add_argument("--alone", help=argparse.SUPPRESS)

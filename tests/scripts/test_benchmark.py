@@ -23,7 +23,7 @@ def benchmark():
 
 
 def asked(**changed):
-    given = {"model": "hdcfm", "engine": "onnx-cpu", "size": "64x48", "frames": 2, "steady": 0, "cache": 64}
+    given = {"model": "hdcfm", "engine": "onnx-cpu", "size": "64x48", "frames": 2, "steady": 0, "tile": 0, "cache": 64}
     return {**given, "device": None, "precision": "fp32", "threads": 1, **changed}
 
 
