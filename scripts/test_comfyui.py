@@ -167,14 +167,14 @@ def check_video(base: Path, shown: dict[str, Any], clip: str) -> None:
     check(f"luma from {luma.min():.0f} to {luma.max():.0f}", luma.max() - luma.min() > 200 and luma.max() < 800)
 
 
-def check_against_the_command_line(base: Path) -> None:
+def check_against_the_command_line(base: Path, clip: str, written: str, *arguments: str) -> None:
     """The node's video and that of `vs-hdrtv convert`: another decoder, the same stages. Needs VapourSynth in this Python."""
     if importlib.util.find_spec("vapoursynth") is None:
         print("  no VapourSynth in ComfyUI's Python: not compared with vs-hdrtv convert")
         return
-    theirs, (ours,) = base / "temp" / "convert.mp4", (base / "output" / "video").glob("HDR10_*.mp4")
-    words = ["-m", "vs_hdrtv.cli", "convert", str(base / "input" / "clip.mp4"), str(theirs), "--engine", "cpu", "--overwrite"]
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    theirs, (ours,) = base / "temp" / f"convert_{clip}", (base / "output" / "video").glob(f"{written}_*.mp4")
+    words = ["-m", "vs_hdrtv.cli", "convert", str(base / "input" / clip), str(theirs), "--engine", "cpu", "--overwrite"]
+    done = subprocess.run([sys.executable, *words, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     check(f"vs-hdrtv convert: {done.stderr.strip().splitlines()[-1]}", done.returncode == 0)
     planes = []
     for path in (ours, theirs):
@@ -235,6 +235,10 @@ CHECKS: dict[str, Callable[[Path, dict[str, Any], str], None]] = {
 """What is looked at of a node's result."""
 
 
+CONVERTED = {"sdr_to_hdr_video": ("HDR10",), "key_frame_recovery": ("recovered", "--preset", "recover")}
+"""Workflow -> beginning of the name of its video, and arguments of `vs-hdrtv convert` that do the same."""
+
+
 def run(base: Path, url: str, server: int) -> None:
     """All of it."""
     wait_until_there(url, server, base)
@@ -257,8 +261,8 @@ def run(base: Path, url: str, server: int) -> None:
             CHECKS.get(name, lambda *_: None)(base, result, clip)
         if path.stem == "key_frame_recovery":
             check_key_frames(shown["PreviewAny"]["text"][0], clip)
-        if path.stem == "sdr_to_hdr_video":
-            check_against_the_command_line(base)
+        if path.stem in CONVERTED:
+            check_against_the_command_line(base, clip, *CONVERTED[path.stem])
         print(f"  {time.monotonic() - started:.0f} s", flush=True)
     chromium = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
     if chromium is None:
