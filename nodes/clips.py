@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .core import InputError, engines, gamut, pipeline, scenes, stages
+from .core import InputError, arrays, engines, gamut, pipeline, scenes, stages
 from .images import Floats, colors
 
 
@@ -71,6 +71,37 @@ class Batch:
 
     def forget(self, before: int) -> None:
         """Nothing: the batch is there anyway."""
+
+
+class Masks:
+    """A MASK beside frames: one for each, or the last for all that follow.
+
+    Args:
+        masks: (B, H, W), or one (H, W).
+        frames: the frames.
+
+    Raises:
+        InputError: it is no MASK of their size.
+    """
+
+    def __init__(self, name: str, masks: torch.Tensor, frames: Frames) -> None:
+        if not isinstance(masks, torch.Tensor) or masks.ndim not in (2, 3) or not masks.numel():
+            raise InputError(f"{name}: mask is a {type(masks).__name__} of no frames, rows, columns; connect a MASK")
+        self._masks = masks.reshape(-1, *masks.shape[-2:])  # (B, H, W)
+        width, height = frames.size
+        if self._masks.shape[1:] != (height, width):
+            found = f"{self._masks.shape[2]}x{self._masks.shape[1]}"
+            raise InputError(f"{name}: the mask is {found}, the pictures are {width}x{height}; give a mask of their size")
+        self.size, self.expected = frames.size, frames.expected
+        self.last, self.signature = frames.last, frames.signature
+
+    def read(self, frame: int) -> Floats:
+        """See `Frames.read`."""
+        mask = self._masks[min(frame, len(self._masks) - 1)].detach().to("cpu", torch.float32).numpy()
+        return arrays.tame(mask[None, None])  # (1, 1, H, W)
+
+    def forget(self, before: int) -> None:
+        """Nothing: the masks are there anyway."""
 
 
 def luma_codes(rgb: Floats) -> Floats:
@@ -145,6 +176,12 @@ def source(signal: str, frames: Frames, alpha: torch.Tensor | None = None) -> Cl
     """The clip of a signal that is given."""
     node = pipeline.Source(signal)
     return Clip(node, {node: frames}, {}, alpha)
+
+
+def masks(name: str, given: torch.Tensor | None, clip: Clip) -> dict[str, Clip]:
+    """A MASK beside a clip that is given, as `apply` takes it; nothing for none."""
+    frames = next(iter(clip.sources.values()))
+    return {} if given is None else {"mask": source("mask", Masks(name, given, frames))}
 
 
 def apply(stage: stages.Stage, clips: Mapping[str, Clip], kind: str = "auto", cuts_from: str = "sdr") -> Clip:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vs_hdrtv.keyframes import stages as keyframe_stages
     from vs_hdrtv.keyframes.propagation import Propagation
     from vs_hdrtv.keyframes.recovery import Recovery
+    from vs_hdrtv.letterbox import Letterbox, detect_in
     from vs_hdrtv.metrics import difference
     from vs_hdrtv.metrics import registry as metrics
     from vs_hdrtv.output import companions
@@ -42,6 +43,7 @@ else:
     grid, reading, keyframe_stages = (import_module(f"{NAME}.keyframes.{name}") for name in ("grid", "reading", "stages"))
     Propagation = import_module(f"{NAME}.keyframes.propagation").Propagation
     Recovery = import_module(f"{NAME}.keyframes.recovery").Recovery
+    Letterbox, detect_in = (getattr(import_module(f"{NAME}.letterbox"), name) for name in ("Letterbox", "detect_in"))
     difference, metrics = (import_module(f"{NAME}.metrics.{name}") for name in ("difference", "registry"))
     companions = import_module(f"{NAME}.output.companions")
     measure, report, sheet = (import_module(f"{NAME}.scope.{name}") for name in ("measure", "report", "sheet"))
@@ -49,11 +51,13 @@ else:
 __all__ = [
     "NAME",
     "InputError",
+    "Letterbox",
     "Propagation",
     "Recovery",
     "arrays",
     "companions",
     "conversion",
+    "detect_in",
     "difference",
     "engines",
     "gamut",

@@ -32,6 +32,7 @@ class Conversion:
         scenes: a key of `clips.SCENES`.
         precision: of the engine.
         name: node that made it; messages start with it.
+        mask: MASK of the ceiling, None for none.
     """
 
     shown: Shown
@@ -41,6 +42,7 @@ class Conversion:
     scenes: str
     precision: str
     name: str
+    mask: Any = None
 
     def clip(self, last: stages.Stage | None = None) -> tuple[clips.Clip, VideoFrames]:
         """The converted video, decoded from its first frame on, and what it is read from.
@@ -50,7 +52,9 @@ class Conversion:
         """
         frames = VideoFrames(self.shown, self.name)
         stages_of_it = [*self.found, *([last] if last is not None else [])]
-        given = key_frame_clips.given(self.found, clips.source("sdr", frames), self.look, self.scenes, self.precision)
+        sdr = clips.source("sdr", frames)
+        given = key_frame_clips.given(self.found, sdr, self.look, self.scenes, self.precision)
+        given |= clips.masks(self.name, self.mask, sdr)
         return clips.chain(stages_of_it, given, self.scenes), frames
 
 

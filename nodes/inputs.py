@@ -173,6 +173,32 @@ def look() -> list[Any]:
     ]
 
 
+def ceiling() -> list[Any]:
+    """For subtitles, logos and titles; and black bars. Last, as workflows keep widgets by their places."""
+    return [
+        io.Float.Input(
+            "ceiling",
+            default=0.0,
+            min=0.0,
+            max=transfer.PQ_PEAK,
+            step=1.0,
+            tooltip="cd/m2 that nothing exceeds where ceiling_mask is white (everywhere without one): 203 keeps burnt-in "
+            "subtitles, logos and titles at paper white. 0 for none.",
+        ),
+        io.String.Input(
+            "letterbox",
+            default="none",
+            tooltip="Black bars, which a network must not take for a dark picture: none, auto (found; not for videos), or their "
+            "pixels as TOP,BOTTOM or TOP,BOTTOM,LEFT,RIGHT.",
+        ),
+        io.Mask.Input(
+            "ceiling_mask",
+            optional=True,
+            tooltip="Where the ceiling holds: one for each frame, or one for all. Of the size of the pictures.",
+        ),
+    ]
+
+
 def peak(name: str = "peak", tooltip: str = "") -> Any:
     """A display's peak."""
     return io.Float.Input(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .color.gamut import ycbcr_matrix
 from .errors import InputError
@@ -94,18 +96,30 @@ def detect(clip: vs.VideoNode, samples: int = SAMPLES) -> Letterbox:
         clip: SDR signal as float RGB (`sources.open_source(...).planes`).
         samples: how many frames to look at.
     """
-    count = min(samples, clip.num_frames)
+
+    def read(n: int) -> NDArray[np.float32]:
+        with clip.get_frame(n) as frame:
+            return np.stack([np.asarray(frame[plane]) for plane in range(3)])
+
+    return detect_in(read, clip.num_frames, samples)
+
+
+def detect_in(read: Callable[[int], NDArray[np.float32]], frames: int, samples: int = SAMPLES) -> Letterbox:
+    """`detect` of frames that `read` gives by their number: (3, H, W) SDR signal."""
+    count = min(samples, frames)
     found: list[Letterbox] = []
+    sides = 0, 0
     for index in range(count):
-        with clip.get_frame((2 * index + 1) * clip.num_frames // (2 * count)) as frame:
-            # Luma: upsampled chroma of the picture's edge rings some rows into a bar, luma does not.
-            bars = _bars(sum(weight * np.asarray(frame[plane]) for plane, weight in enumerate(ycbcr_matrix("bt709")[0])))
+        picture = read((2 * index + 1) * frames // (2 * count))
+        sides = picture.shape[1], picture.shape[2]
+        # Luma: upsampled chroma of the picture's edge rings some rows into a bar, luma does not.
+        bars = _bars(sum(weight * plane for plane, weight in zip(picture, ycbcr_matrix("bt709")[0], strict=True)))
         if bars is not None:
             found.append(bars)
     if not found:
         return Letterbox()
     box = Letterbox(*(min(getattr(bars, edge) for bars in found) for edge in ("top", "bottom", "left", "right")))
-    height, width = clip.height - box.top - box.bottom, clip.width - box.left - box.right
+    height, width = sides[0] - box.top - box.bottom, sides[1] - box.left - box.right
     return box if min(height, width) >= SMALLEST else Letterbox()
 
 

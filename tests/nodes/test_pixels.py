@@ -46,6 +46,16 @@ CASES = {
         {**SPACE, "preset": "bt2446a", "strength": 0.5, "saturation": 1.2, "highlight_gain": 1.3},
         lambda clip: vs_hdrtv.grade(vs_hdrtv.blend(vs_hdrtv.inverse_tone_map(clip), clip, 0.5), 203.0, 1.3, 1.2),
     ),
+    "letterbox": (
+        "VsHdrtvSdrToHdr",
+        {**SPACE, "letterbox": "6,2,4,0"},
+        lambda clip: vs_hdrtv.feature_map(clip, letterbox=(6, 2, 4, 0)),
+    ),
+    "ceiling": (
+        "VsHdrtvSdrToHdr",
+        {**SPACE, "preset": "bt2446a", "ceiling": 150.0},
+        lambda clip: vs_hdrtv.limit(vs_hdrtv.inverse_tone_map(clip), 150.0),
+    ),
 }
 
 
@@ -72,6 +82,39 @@ def test_overexposure(comfy, batch):
     hdr = vs_hdrtv.inverse_tone_map(clip)
     found = comfy("VsHdrtvGenerateOverexposed", hdr=images_of(hdr), images=images, **SPACE)[0]
     assert torch.equal(found, images_of(vs_hdrtv.generate_overexposed(hdr, clip)))
+
+
+def test_a_ceiling_where_a_mask_is_white(comfy, batch):
+    images, mask = batch(3), torch.rand(2, 48, 64)
+    widgets = {"images": images, "preset": "bt2446a", "ceiling": 120.0, **SPACE}
+    found = comfy("VsHdrtvSdrToHdr", ceiling_mask=mask, **widgets)[0]
+    grey = clip_of(mask[[0, 1, 1]][..., None].expand(-1, -1, -1, 3)).std.ShufflePlanes(0, vs.GRAY)
+    expected = vs_hdrtv.limit(vs_hdrtv.inverse_tone_map(clip_of(images)), 120.0, mask=grey)
+    assert torch.equal(found, images_of(expected))
+    assert not torch.equal(found, comfy("VsHdrtvSdrToHdr", **widgets)[0])
+
+
+def test_bars_are_found(comfy, batch):
+    images = batch(2)
+    images[:, :7] = images[:, -5:] = 0.005
+    found = comfy("VsHdrtvSdrToHdr", images=images, letterbox="auto", **SPACE)[0]
+    assert torch.equal(found, images_of(vs_hdrtv.feature_map(clip_of(images), letterbox="auto")))
+    assert torch.equal(found, comfy("VsHdrtvSdrToHdr", images=images, letterbox="7,5", **SPACE)[0])
+
+
+WRONG = {
+    "bars": ({"letterbox": "40,8"}, "SDR to HDR: letterbox 40,8,0,0 leaves nothing of 64x48"),
+    "letterbox": ({"letterbox": "wide"}, "letterbox: 'wide'; give auto, none"),
+    "ceiling": ({"ceiling": 2.0}, "limit: ceiling is 2.0; give 10 to 10000"),
+    "mask": ({"ceiling": 200.0, "ceiling_mask": torch.ones(1, 9, 8)}, "SDR to HDR: the mask is 8x9, the pictures are 64x48"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_makes_no_sense_is_one_line(comfy, batch, module, name):
+    given, message = WRONG[name]
+    with pytest.raises(module("core").InputError, match=message):
+        comfy("VsHdrtvSdrToHdr", images=batch(1), **SPACE, **given)
 
 
 def test_a_scene_cut_is_respected(comfy, batch):

@@ -223,6 +223,19 @@ def test_comfyui_s_own_nodes_may_take_it(comfy, module, video, tmp_path):
         hdr.save_to(str(tmp_path / "other.mp4"), codec="h264")
 
 
+def test_bars_and_a_ceiling_of_a_video(comfy, module, video, batch):
+    file, widgets = video(frames=3), {"preset": "bt2446a", "ceiling": 100.0}
+    images = comfy("VsHdrtvSdrToHdrVideo", video=file, **widgets)[0].get_components().images
+    free = comfy("VsHdrtvSdrToHdrVideo", video=file, preset="bt2446a")[0].get_components().images
+    mask = torch.zeros(1, 48, 64)
+    mask[:, :20] = 1
+    masked = comfy("VsHdrtvSdrToHdrVideo", video=file, ceiling_mask=mask, **widgets)[0].get_components().images
+    assert torch.equal(masked[:, :20], images[:, :20]) and torch.equal(masked[:, 20:], free[:, 20:])
+    assert not torch.equal(images, free)
+    with pytest.raises(module("core").InputError, match=r"letterbox is auto, .* give TOP,BOTTOM in pixels"):
+        comfy("VsHdrtvSdrToHdrVideo", video=file, letterbox="auto")
+
+
 def test_a_video_in_memory_is_read(comfy, module, video, tmp_path):
     import io
 
