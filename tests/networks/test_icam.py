@@ -82,6 +82,18 @@ def test_a_reference_that_clips_lends_no_light(network):
     assert not torch.equal(fused[:, icam.CARRIED :], features[:, icam.CARRIED :])
 
 
+def test_a_reference_that_clips_at_more_light_tells_how_bright_it_is_at_least(fresh):
+    light = bt1886_eotf(frame())
+    light[..., 20:40, 20:50] = 30.0  # white in both
+    sdr, darker = (bt1886_inverse_eotf((light * factor).clamp(0, 1)) for factor in (1.0, 0.2))
+    inner = (..., slice(24, 36), slice(24, 46))
+    with torch.no_grad():
+        found = fresh(sdr, [darker] * 6, [flow()] * 6)
+        other = fresh(darker, [sdr] * 6, [flow()] * 6)
+    assert 3.5 < found[inner].mean() < 6  # of five
+    assert abs(other[inner].mean() - 1) < 0.05  # the brighter one clips at less light: it tells nothing
+
+
 def test_the_code_never_changes_and_the_clue_follows_the_mask(network):
     features, there = network.encode(frame()), network.encode(frame(seed=3))
     aligned = network.collect(features, there, flow(1.5, -2))

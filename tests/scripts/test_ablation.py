@@ -151,6 +151,38 @@ def test_networks_of_several_frames_are_measured_on_clips(run, capsys, monkeypat
     assert len({value["psnr_db"] for value in values}) == 9  # three sets, three networks: each its own
 
 
+@pytest.mark.parametrize(
+    ("table", "arguments", "kind"),
+    [("icam", {"channels": 16, "levels": (8, 8, 8, 16)}, "key frames"), ("fcpm", {"channels": 8}, "segments")],
+)
+def test_key_frames_and_segments_are_measured_where_over_exposed(run, capsys, monkeypatch, table, arguments, kind):
+    pytest.importorskip("cv2")
+    known = tables.TABLES[table]
+    small = [
+        variant if variant.network else dataclasses.replace(variant, arguments={**variant.arguments, **arguments})
+        for variant in known.variants
+    ]
+    monkeypatch.setitem(tables.TABLES, table, dataclasses.replace(known, variants=tuple(small)))
+    output = run(table, "--size", "64")
+    text = capsys.readouterr().out
+    assert f"### held-out {kind} (1)" in text
+    rows = rows_of(text)
+    assert [row[0] for row in rows] == [variant.label for variant in known.variants]
+    assert rows[-1][-1].startswith("0.356 (-0.0")
+    everything = json.loads((output / "results.json").read_text(encoding="utf-8"))
+    assert len({row["mean"]["pu21_psnr_overexposed_db"] for row in everything["results"]}) > 1
+    trained = [variant.folder for variant in known.variants if not variant.network]
+    assert sorted(path.parent.name for path in output.glob("*/trained.json")) == sorted(trained)
+
+
+def test_a_paper_of_two_tables_gets_both(ablation, monkeypatch, capsys, tmp_path):
+    asked = []
+    monkeypatch.setattr(ablation, "tabulate", lambda name, _, output, *others: asked.append((name, output)) or f"{name}!")
+    ablation.main(["--table", "vitm_tc", "--data", str(tmp_path), "--output", str(tmp_path), "--threads", "1"])
+    assert asked == [("icam", tmp_path / "icam"), ("fcpm", tmp_path / "fcpm")]
+    assert capsys.readouterr().out == "## icam\n\nicam!\n## fcpm\n\nfcpm!\n"
+
+
 def test_each_frame_is_converted_with_its_neighbours(ablation):
     import numpy as np
 
@@ -171,3 +203,5 @@ def test_what_cannot_be_measured_is_said_before_training(ablation, tmp_path):
         with pytest.raises(InputError):
             ablation.main(["--table", table, "--data", str(tmp_path), "--output", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match="ablation: --size is 40; of key frames give a multiple of 16, 64 or more"):
+        ablation.main(["--table", "vitm_tc", "--data", str(tmp_path), "--output", str(tmp_path / "out"), "--size", "40"])

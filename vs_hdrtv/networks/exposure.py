@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..color.arrays import non_negative
+from ..color.arrays import non_negative, unit
 from ..color.exposure import levels
 from ..color.transfer import BT1886_GAMMA
 
@@ -69,7 +69,8 @@ WHOLE = 0.03
 """What the whole frame counts: little, where anything nearer tells something."""
 
 CLIPPED_EVIDENCE = 0.1
-"""What a square counts where one picture is clipped and the other is as bright: it may be the same, or anything."""
+"""What a square counts where one picture is clipped and the other is as bright: it may be the same, or anything. What differs
+counts in full."""
 
 DIFFERENT = 0.1
 """Code that one picture is off, on average, where the agreement has fallen to 1 / e."""
@@ -97,10 +98,12 @@ def agreement(code: Tensor, aligned: Tensor, mask: Tensor, aligned_mask: Tensor,
     own_clipped, other_clipped, shown = small[:, 6:7], small[:, 7:8], small[:, 8:9]
     off = non_negative(own - other) * (1 - other_clipped) + non_negative(other - own) * (1 - own_clipped)  # (N, 3, h, w)
     error = off.mean(1, keepdim=True) * shown
-    weight = ((1 - own_clipped) * (1 - other_clipped) + CLIPPED_EVIDENCE) * shown
-    both = torch.cat([error, weight], dim=1)  # (N, 2, h, w)
-    sums = WHOLE * both.mean((2, 3), keepdim=True) + sum(
-        share * functional.avg_pool2d(both, side, stride=1, padding=side // 2) for side, share in AREAS.items()
+    both = (1 - own_clipped) * (1 - other_clipped)  # (N, 1, h, w)
+    wrong = unit(off.amax(1, keepdim=True) / DIFFERENT)
+    weight = (both + (1 - both) * (CLIPPED_EVIDENCE + (1 - CLIPPED_EVIDENCE) * wrong)) * shown
+    compared = torch.cat([error, weight], dim=1)  # (N, 2, h, w)
+    sums = WHOLE * compared.mean((2, 3), keepdim=True) + sum(
+        share * functional.avg_pool2d(compared, side, stride=1, padding=side // 2) for side, share in AREAS.items()
     )
     mean = sums[:, :1] / (sums[:, 1:] + 1e-6)  # (N, 1, h, w)
     fits = torch.exp(-((mean / DIFFERENT) ** 2))

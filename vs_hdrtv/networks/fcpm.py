@@ -15,12 +15,14 @@ parts are run. What the paper leaves open is decided here:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ..color.transfer import BT1886_GAMMA, bt1886_eotf, bt1886_inverse_eotf
+from ..errors import InputError
 from . import orders
 from .blocks import zeroed
 from .exposure import code_of_light, code_of_signal, gain, light_of_code
@@ -31,6 +33,9 @@ from .warping import warp, within
 
 OUTSIDE = -30.0
 """Added to the logit of a key frame's mask where the flow leaves it."""
+
+DIRECTIONS = ("backward", "forward")
+"""In which states are passed on from frame to frame."""
 
 
 def halved(x: Tensor) -> Tensor:
@@ -122,6 +127,22 @@ class Residual(nn.Module):
         return light_of_code(code_of_light(linear) + functional.pixel_shuffle(residual, 2))
 
 
+class Merged(nn.Module):
+    """In place of `Residual`: the merged frame."""
+
+    def forward(self, linear: Tensor, forward_state: Tensor, backward_state: Tensor) -> Tensor:
+        """See `Residual`."""
+        return linear
+
+
+class Nothing(nn.Module):
+    """In place of `Propagate`: a state of zeros."""
+
+    def forward(self, linear: Tensor, neighbour: Tensor, state: Tensor, flow: Tensor) -> Tensor:
+        """See `Propagate`."""
+        return torch.zeros_like(state)
+
+
 class FCPM(nn.Module):
     """All frames of a segment from its recovered key frames.
 
@@ -129,13 +150,24 @@ class FCPM(nn.Module):
 
     Args:
         channels: of the branches and states.
+        directions: in which states are passed on, of `DIRECTIONS`; fewer than both are for the ablation. With none of them the
+            merged key frames are the result.
+
+    Raises:
+        InputError: a direction is unknown.
     """
 
-    def __init__(self, channels: int = FCPM_CHANNELS) -> None:
+    def __init__(self, channels: int = FCPM_CHANNELS, directions: Sequence[str] = DIRECTIONS) -> None:
         super().__init__()
-        self.arguments = {"channels": channels}
-        self.merge, self.residual = Merge(channels), Residual(channels)
-        self.steps = nn.ModuleDict({"to_previous": Propagate(channels), "to_next": Propagate(channels)})
+        unknown = [each for each in directions if each not in DIRECTIONS]
+        if unknown:
+            raise InputError(f"fcpm: direction {unknown[0]!r} is unknown; give some of {', '.join(DIRECTIONS)}")
+        self.arguments: dict[str, Any] = {"channels": channels}
+        if tuple(directions) != DIRECTIONS:
+            self.arguments["directions"] = list(directions)
+        self.merge, self.residual = Merge(channels), Residual(channels) if directions else Merged()
+        backward, forward = (Propagate(channels) if each in directions else Nothing() for each in DIRECTIONS)
+        self.steps = nn.ModuleDict({"to_previous": backward, "to_next": forward})
 
     def part(self, name: str) -> nn.Module:
         """A part by its name in `parts`; `forward` and `backward` are taken in a torch module."""

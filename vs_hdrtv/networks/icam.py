@@ -14,6 +14,8 @@ parts are run. What the paper leaves open is decided here:
 - A reference is brought to the frame's exposure (`exposure.gain`, measured on what both expose well) before it is collected.
 - The flow's correction is made at 1/4, the residual offsets of the deformable convolution at 1/2, both starting at 0; the offsets
   reach `FARTHEST` pixels from the flow. 8 groups, modulated; modulation starts at 1.
+- A reference that clips lends nothing, but where the frame clips too and less light than it: then it tells how bright it is at
+  least, and a sky of which one cloud is seen has no hole around it.
 - The validity mask sees both frames' features and where the reference clips; outside the reference it is 0. It starts
   at a half of `exposure.agreement`, which is measured: what a reference shows must fit what the frame tells, around and there.
 - The deepest features start as their own; `aggregate` adds to them.
@@ -30,6 +32,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..color.arrays import unit
 from ..color.overexposure import overexposure_mask
 from ..errors import InputError
 from . import orders
@@ -56,12 +59,19 @@ GROWTH, DENSE_LAYERS, DENSE_BLOCKS = 12, 2, 3
 SWIN_BLOCKS = 4
 """In `aggregate`."""
 
+BRIGHTER = 0.05
+"""Code by which a clipped reference has to exceed what is known, to be taken for what is seen there at least."""
+
 SLOPE = 0.1
 """Of LeakyReLU below 0."""
 
 CODE, CLUE, TOLD, CARRIED = slice(0, 3), slice(3, 6), slice(6, 7), 7
 """Channels of the features: the frame's code, what is known of it so far, how much of that references have told, and how many
 these are together."""
+
+ALIGNMENTS = ("none", "flow", "corrected", "guided")
+"""How far a reference is aligned, rows of the paper's Table 2: taken as it lies, warped by the flow that is given, by the
+corrected one, or by that and offsets of its own."""
 
 relu = partial(functional.leaky_relu, negative_slope=SLOPE)
 
@@ -96,18 +106,38 @@ class Correct(nn.Module):
         return flow + 4 * functional.interpolate(correction, scale_factor=4.0, mode="bilinear")
 
 
-class Collect(nn.Module):
-    """Flow-guided modulated deformable convolution (equation 5), and the validity mask of what it gives."""
+class Given(nn.Module):
+    """In place of `Correct`: the flow as it is given, times `share`."""
 
-    def __init__(self, channels: int, hidden: int = 32) -> None:
+    def __init__(self, share: float) -> None:
         super().__init__()
-        self.offsets = nn.Sequential(
-            conv3x3(2 * channels, hidden, stride=2),
-            nn.LeakyReLU(SLOPE),
-            conv3x3(hidden, hidden),
-            nn.LeakyReLU(SLOPE),
-            zeroed(nn.Conv2d(hidden, 3 * TAPS * GROUPS, 1)),
-        )
+        self.share = share
+
+    def forward(self, features: Tensor, reference_features: Tensor, flow: Tensor) -> Tensor:
+        """Two of (N, C, H, W), which play no part, flow (N, 2, H, W) -> flow (N, 2, H, W)."""
+        return self.share * flow
+
+
+class Collect(nn.Module):
+    """Flow-guided modulated deformable convolution (equation 5), and the validity mask of what it gives.
+
+    Args:
+        channels: of the features.
+        guided: offsets and modulation are found; otherwise it is a plain convolution of what the flow points at.
+        hidden: channels of the layers that find them.
+    """
+
+    def __init__(self, channels: int, guided: bool = True, hidden: int = 32) -> None:
+        super().__init__()
+        self.offsets: nn.Module | None = None
+        if guided:
+            self.offsets = nn.Sequential(
+                conv3x3(2 * channels, hidden, stride=2),
+                nn.LeakyReLU(SLOPE),
+                conv3x3(hidden, hidden),
+                nn.LeakyReLU(SLOPE),
+                zeroed(nn.Conv2d(hidden, 3 * TAPS * GROUPS, 1)),
+            )
         self.deformable = DeformableConv2d(channels, channels - 1)
         self.masks = nn.Sequential(conv3x3(2 * channels, 16), nn.LeakyReLU(SLOPE), zeroed(conv3x3(16, channels - 3)))
         with torch.no_grad():  # the reference's code starts as it is, merely moved
@@ -117,12 +147,12 @@ class Collect(nn.Module):
 
     def forward(self, features: Tensor, reference_features: Tensor, flow: Tensor) -> Tensor:
         """Two of (N, C, H, W), flow (N, 2, H, W) -> aligned (N, C, H, W): code by its mask, that mask, features by theirs."""
-        collected, valid, clipped = self.collected(features, reference_features, flow)
-        own = valid[:, :1] * (1 - clipped)  # where a reference clips, it has no light to lend
+        collected, valid, empty = self.collected(features, reference_features, flow)
+        own = valid[:, :1] * (1 - empty)
         return torch.cat([collected[:, CODE] * own, own, collected[:, 3:] * valid[:, 1:]], dim=1)
 
     def collected(self, features: Tensor, reference_features: Tensor, flow: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The arguments of `forward` -> unmasked (N, C - 1, H, W), masks (N, C - 3, H, W), what clips (N, 1, H, W)."""
+        """The arguments of `forward` -> unmasked (N, C - 1, H, W), masks (N, C - 3, H, W), what lends none (N, 1, H, W)."""
         inside = within(flow)
         moved = warp(reference_features, flow)
         own, signal = (signal_of_code(each[:, CODE]) for each in (features, moved))  # (N, 3, H, W)
@@ -131,10 +161,15 @@ class Collect(nn.Module):
         matched, moved = (
             torch.cat([each[:, : TOLD.start] * factor, each[:, TOLD.start :]], dim=1) for each in (reference_features, moved)
         )
-        fits = agreement(features[:, CODE], moved[:, CODE], overexposure_mask(own), clipped, inside)
-        collected = self.deformed(matched, self.offsets(torch.cat([features, moved], dim=1)), flow)
+        mask = overexposure_mask(own)
+        fits = agreement(features[:, CODE], moved[:, CODE], mask, clipped, inside)
+        more = (moved[:, CODE] - features[:, CLUE]).amax(1, keepdim=True).detach() / BRIGHTER  # (N, 1, H, W)
+        if self.offsets is None:
+            collected = functional.conv2d(moved, self.deformable.weight, self.deformable.bias, padding=1)
+        else:
+            collected = self.deformed(matched, self.offsets(torch.cat([features, moved], dim=1)), flow)
         valid = torch.sigmoid(self.masks(torch.cat([features, collected, clipped], dim=1))) * inside * fits
-        return collected, valid, clipped
+        return collected, valid, clipped * (1 - mask * unit(more))
 
     def deformed(self, x: Tensor, found: Tensor, flow: Tensor) -> Tensor:
         """The deformable convolution, some groups at a time: offsets and modulation are 216 channels, most of the memory of ICAM.
@@ -233,6 +268,14 @@ class Aggregate(nn.Module):
         return deep + self.last(x[:, :, :height, :width])  # type: ignore[no-any-return]
 
 
+class Alone(nn.Module):
+    """In place of `Aggregate`: the frame's own features."""
+
+    def forward(self, deep: Tensor, deep_reference: Tensor) -> Tensor:
+        """Two of (N, C5, H/16, W/16) -> the first."""
+        return deep
+
+
 class Reconstruct(nn.Module):
     """The U-Net below its first encoder block: encoder levels, decoder with skips, and the residual."""
 
@@ -284,21 +327,36 @@ class ICAM(nn.Module):
     Args:
         channels: of the features at full size, a multiple of 8, more than 8.
         levels: channels at 1/2 ... 1/16; the last a multiple of 4.
+        alignment: of `ALIGNMENTS`; less than all of it is for the ablation.
+        aggregation: the global block is there; without it for the ablation.
 
     Raises:
         InputError: the numbers are others.
     """
 
-    def __init__(self, channels: int = ICAM_CHANNELS, levels: Sequence[int] = ICAM_LEVELS) -> None:
+    def __init__(
+        self,
+        channels: int = ICAM_CHANNELS,
+        levels: Sequence[int] = ICAM_LEVELS,
+        alignment: str = "guided",
+        aggregation: bool = True,
+    ) -> None:
         super().__init__()
+        if alignment not in ALIGNMENTS:
+            raise InputError(f"icam: alignment is {alignment!r}; give one of {', '.join(ALIGNMENTS)}")
         if channels % GROUPS or channels <= GROUPS or len(levels) != 4 or levels[-1] % 4:
             raise InputError(
                 f"icam: channels is {channels} and levels {list(levels)}; give a multiple of {GROUPS} above it, and four "
                 "numbers, the last a multiple of 4"
             )
         self.arguments = {"channels": channels, "levels": list(levels)}
-        self.encode, self.correct, self.collect = Encode(channels), Correct(channels), Collect(channels)
-        self.fuse, self.aggregate, self.reconstruct = Fuse(channels), Aggregate(levels[-1]), Reconstruct(channels, levels)
+        if (alignment, aggregation) != ("guided", True):
+            self.arguments |= {"alignment": alignment, "aggregation": aggregation}
+        known = ALIGNMENTS.index(alignment)
+        self.encode, self.collect = Encode(channels), Collect(channels, guided=known == 3)
+        self.correct = Correct(channels) if known >= 2 else Given(1.0 if known else 0.0)
+        self.aggregate = Aggregate(levels[-1]) if aggregation else Alone()
+        self.fuse, self.reconstruct = Fuse(channels), Reconstruct(channels, levels)
         sizes = [channels, *levels]
         convs = (conv3x3(fine, coarse, stride=2) for fine, coarse in zip(sizes, levels, strict=False))
         self.condense = nn.Sequential(*(each for conv in convs for each in (conv, nn.LeakyReLU(SLOPE))))

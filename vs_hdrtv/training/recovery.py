@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +16,9 @@ from ..color import highlights
 from ..color.overexposure import overexposure_mask
 from ..color.transfer import REFERENCE_WHITE, bt1886_eotf, pq_inverse_eotf
 from ..errors import InputError
+from ..keyframes import dis
 from ..networks.discriminator import ClipPatchDiscriminator
+from ..networks.icam import ICAM
 from . import key_frames, losses, temporal_losses
 from .adversary import Adversary
 from .recipes import Recipe
@@ -50,6 +53,13 @@ class KeyFrames:
         """See `Objective.to`."""
         if self._perceptual is not None:
             self._perceptual.to(device)
+
+    def shown(self, network: nn.Module, *batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Of a batch of `loss`, what the network makes of it and what it should be, blended PQ signal (N, 3, H, W) each."""
+        sdr, linear, _, estimated = batch
+        frame, *references = sdr.unbind(1)
+        found = network(frame, references, list(estimated.unbind(1)))
+        return blended(frame, seen(found)), blended(frame, seen(linear))
 
     def apply(self, network: nn.Module, sdr: Tensor) -> Tensor:
         """(N, 1 + R, 5, H, W), frames with the flows to them from the first, to PQ signal (N, 3, H, W), blended."""
@@ -138,6 +148,23 @@ class Segments:
             terms["adversarial"] = self.adversary.judge(*judged)
             total = total + self._recipe.adversarial * terms["adversarial"]
         return total, {name: value.detach() for name, value in terms.items()}
+
+    def shown(self, network: nn.Module, *batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Of a batch of one segment as `loss` has it, what comes out and what should, blended PQ signal (T, 3, H, W) each.
+
+        With an ICAM as `network` that one recovers each frame by itself.
+        """
+        sdr, linear, *rest = batch
+        found = self._each(network, sdr[0], rest[1][0]) if isinstance(network, ICAM) else self._propagated(network, sdr, *rest)[0]
+        return blended(sdr[0], seen(found)), blended(sdr[0], seen(linear[0]))
+
+    @staticmethod
+    def _each(icam: ICAM, sdr: Tensor, references: Tensor) -> Tensor:
+        """Frames (T, 3, H, W) and their references (R, 3, H, W) -> linear (T, 3, H, W)."""
+        far = [[dis.trusted(frame.cpu().numpy(), other.cpu().numpy()) for other in references] for frame in sdr]
+        flows = torch.from_numpy(np.stack(far)).to(sdr)  # (T, R, 2, H, W)
+        others = [other.expand_as(sdr) for other in references]
+        return icam(sdr, others, list(flows.unbind(1)))  # type: ignore[no-any-return]
 
     def _propagated(self, network: nn.Module, sdr: Tensor, keys: Tensor, references: Tensor, *flows: Tensor) -> Tensor:
         """The frames' light (N, T, 3, H, W)."""
