@@ -13,11 +13,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .color.arrays import Array, namespace
-from .engines import Engine, Network, OutOfMemoryError, Pieces
+from .engines import Engine, Network, Pieces
 from .errors import InputError
 from .modelcard import ModelCard
 from .networks.parts import STATISTICS, STEADY, WHOLE, Part, Tiling, input_names
-from .networks.windows import windows
+from .networks.windows import TooFarError, Window, windows
 
 SMALLEST = 128
 """Pixels of a tile's side below which the halo is nearly all of the work."""
@@ -25,8 +25,6 @@ SMALLEST = 128
 
 class TiledEngine:
     """An engine whose networks are run in tiles.
-
-    A part of a network that has no `Part.tiling` beside one that has is run on whole frames.
 
     Attributes:
         engine: the one that runs them.
@@ -78,18 +76,23 @@ class _Tiled:
         self._pieces: Pieces | None = None
         if engine.side is None:
             self._whole_network()
-        elif self._tiling() is not None:
+        else:
             self._loaded_pieces()
 
     def __call__(self, *arrays: Array) -> Array:
-        side, tiling = self._engine.side, None if self._engine.side is None else self._tiling()
-        height, width = arrays[0].shape[-2:]
-        if side is None or (tiling is not None and max(height, width) <= side):
+        side, (height, width) = self._engine.side, arrays[0].shape[-2:]
+        if side is None or max(height, width) <= side:
             return self._whole_network()(*arrays)
-        if tiling is None:
-            return self._untiled(arrays)
-        part = self._card.parts[self._part]
-        found = windows(height, width, side, tiling.halo, tiling.step)
+        tiling = self._tiling()
+        halo = tiling.halo
+        while True:
+            try:
+                return self._in_tiles(arrays, windows(height, width, side, halo, tiling.step))
+            except TooFarError as error:
+                halo = error.reach  # of this frame: of others it is measured anew, whatever came before
+
+    def _in_tiles(self, arrays: Sequence[Array], found: Sequence[Window]) -> Array:
+        part, (height, width) = self._card.parts[self._part], arrays[0].shape[-2:]
         pieces = self._loaded_pieces()
         if self._kind == STATISTICS:
             return pieces.statistics(arrays, found)
@@ -105,34 +108,28 @@ class _Tiled:
             window.paste(result, piece)
         return result
 
-    def _tiling(self) -> Tiling | None:
-        """Of the part; None for one that is run whole beside others.
+    def _tiling(self) -> Tiling:
+        """Of the part.
 
         Raises:
-            InputError: no part of the network can be tiled.
+            InputError: it cannot be tiled.
         """
-        parts = self._card.parts
-        if not any(part.tiling for part in parts.values()):
+        found = self._card.parts[self._part].tiling
+        if found is None:
             raise InputError(
                 f"tile: {self._card.name} cannot be computed in tiles, its pixels depend on the whole frame; "
                 "use another model, smaller frames, or leave tiles out"
             )
-        return parts[self._part].tiling
+        return found
 
     def _whole_network(self) -> Network:
         if self._network is None:
             self._network = self._engine.engine.load(self._card, self._graph)
         return self._network
 
-    def _untiled(self, arrays: Sequence[Array]) -> Array:
-        try:
-            return self._whole_network()(*arrays)
-        except OutOfMemoryError as error:
-            reason = str(error)
-        raise InputError(f"{reason}; its part {self._part} cannot be computed in tiles")
-
     def _loaded_pieces(self) -> Pieces:
         if self._pieces is None:
+            self._tiling()
             self._pieces = self._engine.load_pieces(self._card, self._part)
         return self._pieces
 

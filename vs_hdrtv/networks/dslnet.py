@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import InputError
+from . import windows
 from .blocks import global_average, stretched, zeroed
 from .deformable import TAPS, DeformableConv2d
 from .depthwise import DepthwiseConv2d, depthwise_conv2d
@@ -124,7 +125,9 @@ class DMFA(nn.Module):
     def forward(self, *frames: Tensor) -> Tensor:
         """F frames (N, 3, H, W) in [0, 1], the current one in the middle -> aligned features (N, C, H, W)."""
         window = torch.cat(frames, dim=1)  # (N, 3 F, H, W)
-        return self.deformable(window, self.offsets(window))  # type: ignore[no-any-return]
+        offsets = self.offsets(window)
+        windows.check_reach(offsets, beyond=2)  # a tap's own pixel, and bilinear sampling's
+        return self.deformable(window, offsets)  # type: ignore[no-any-return]
 
 
 class Unaligned(nn.Module):

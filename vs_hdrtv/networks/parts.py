@@ -61,7 +61,7 @@ class Part:
         statistics: the signals among `reads` that its statistics of the whole frame are made of; empty where it makes none.
         channels: of signals that `CHANNELS` does not have, or has otherwise.
         multiple: that the frame's sides are of. Above 1, whoever runs the part extends frames; at 1, engines extend small ones.
-        tiling: None where a pixel may depend on all others by more than statistics: attention, deformable taps, warping.
+        tiling: None where a pixel may depend on all others by more than statistics: attention, warping.
     """
 
     reads: Mapping[str, tuple[int, ...]]
@@ -98,7 +98,7 @@ def of(network: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Pa
     window = {"sdr": tuple(range(-radius, radius + 1))}
     if network == "dslnet":
         return {
-            "align": Part(window, "features", ("sdr",)),
+            "align": Part(window, "features", ("sdr",), tiling=_ALIGNED),
             "modulate": Part({"features": (0,), **window}, "features", ("sdr",), tiling=_CONDITIONED),
             "enhance": Part({"features": (0,)}, "hdr", tiling=_ENHANCED),
         }
@@ -110,6 +110,9 @@ def of(network: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Pa
 
 _CONDITIONED = Tiling(halo=64, step=32, placed=True)
 """A cell of a map at 1/32 sees 31 pixels around its own first; stretched, it may stand for the cell before."""
+
+_ALIGNED = Tiling(halo=64, step=2, placed=True)
+"""What offsets are made of: a 3x3, and at half the size two 17x17 and one 7x7. They may point farther; pieces are then wider."""
 
 _ENHANCED = Tiling(halo=42, step=1)
 """Two 3x3, and four times two 3x3 and one 17x17."""

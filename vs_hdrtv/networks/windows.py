@@ -7,6 +7,7 @@ the two sizes there is no whole factor, so that a pixel's place in the map depen
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -38,6 +39,12 @@ class Span:
         while -(-size // factor) > count:
             factor *= 2
         return slice((self.first - self.start) // factor, -(-(self.last - self.start) // factor))
+
+    @property
+    def margin(self) -> float:
+        """Pixels that what is kept can look beyond itself in the piece; behind the frame's own edges there is nothing to see."""
+        before = self.first - self.start if self.start else math.inf
+        return min(before, self.stop - self.last if self.stop < self.length else math.inf)
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,18 @@ def _spans(length: int, side: int, halo: int, step: int) -> list[Span]:
     return found
 
 
+class TooFarError(Exception):
+    """A network looked beyond its piece of a frame; whoever runs it gives it a wider one.
+
+    Attributes:
+        reach: pixels that it looked at around what is kept.
+    """
+
+    def __init__(self, reach: int) -> None:
+        super().__init__(f"looked {reach} pixels far")
+        self.reach = reach
+
+
 _window: ContextVar[Window | None] = ContextVar("window", default=None)
 
 
@@ -105,3 +124,20 @@ def inside(window: Window) -> Iterator[None]:
         yield
     finally:
         _window.reset(token)
+
+
+def check_reach(displacements: Array, beyond: int) -> None:
+    """In a piece of a frame, have it be wide enough for what a network has found; of whole frames nothing is asked.
+
+    Args:
+        displacements: (N, K, H, W) of the piece's size, pixels, in any direction.
+        beyond: pixels around the places that they point to that are looked at too.
+
+    Raises:
+        TooFarError: it is not.
+    """
+    window = active()
+    if window is not None and (margin := min(window.rows.margin, window.columns.margin)) < math.inf:
+        reach = math.ceil(abs(window.kept(displacements)).max()) + beyond
+        if reach > margin:
+            raise TooFarError(reach)
