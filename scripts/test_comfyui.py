@@ -184,6 +184,15 @@ def check_against_the_command_line(base: Path, clip: str, written: str, *argumen
     check(f"luma is {apart.mean():.2f} codes of 1023 from that of vs-hdrtv convert, both coded with losses", apart.mean() < 2)
 
 
+def check_recovered_video(base: Path, url: str, prompt: dict[str, Any]) -> None:
+    """The workflow of a video once more, with key frames, by stream."""
+    clip, changed = "scene.mp4", {"file": "scene.mp4", "preset": "recover", "filename_prefix": "video/stream"}
+    for node in prompt.values():
+        node["inputs"] |= {name: value for name, value in changed.items() if name in node["inputs"]}
+    check_video(base, run_workflow(url, prompt)["VsHdrtvSaveHdr10Video"], clip)
+    check_against_the_command_line(base, clip, "stream", "--preset", "recover")
+
+
 def _luma(frame: Any) -> Any:
     """(H, W), 10-bit codes."""
     plane = frame.planes[0]
@@ -235,10 +244,6 @@ CHECKS: dict[str, Callable[[Path, dict[str, Any], str], None]] = {
 """What is looked at of a node's result."""
 
 
-CONVERTED = {"sdr_to_hdr_video": ("HDR10",), "key_frame_recovery": ("recovered", "--preset", "recover")}
-"""Workflow -> beginning of the name of its video, and arguments of `vs-hdrtv convert` that do the same."""
-
-
 def run(base: Path, url: str, server: int) -> None:
     """All of it."""
     wait_until_there(url, server, base)
@@ -261,8 +266,9 @@ def run(base: Path, url: str, server: int) -> None:
             CHECKS.get(name, lambda *_: None)(base, result, clip)
         if path.stem == "key_frame_recovery":
             check_key_frames(shown["PreviewAny"]["text"][0], clip)
-        if path.stem in CONVERTED:
-            check_against_the_command_line(base, clip, *CONVERTED[path.stem])
+        if path.stem == "sdr_to_hdr_video":
+            check_against_the_command_line(base, clip, "HDR10")
+            check_recovered_video(base, url, prompt)
         print(f"  {time.monotonic() - started:.0f} s", flush=True)
     chromium = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
     if chromium is None:
