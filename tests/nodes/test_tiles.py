@@ -136,3 +136,27 @@ def test_other_errors_go_on(comfy, batch, device):
     with pytest.raises(RuntimeError, match="something else"):
         run(comfy, batch(1, 300, 290))
     assert len(small.sizes) == 1
+
+
+def test_a_shipped_network_in_tiles(comfy, batch, module, monkeypatch):
+    """HDCFM by torch, whose statistics are of the whole frame, on a device that does not hold 300 columns."""
+    core = module("core")
+    blocks = importlib.import_module(f"{core.NAME}.networks.blocks")
+    monkeypatch.setattr(module("host"), "engine", lambda precision="fp32": core.engines.create("torch", device="cpu", threads=1))
+    images = batch(1, 40, 300)
+    expected = run(comfy, images)
+    seen = []
+
+    def small(x, channel, spatial):
+        seen.append(x.shape[-1])
+        if x.shape[-1] > 260:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return plain(x, channel, spatial)
+
+    plain = blocks.dynamic_filter
+    monkeypatch.setattr(blocks, "dynamic_filter", small)
+    found = run(comfy, images)
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
+    assert (
+        seen.count(300) == 2 and max(set(seen) - {300}) == 224
+    )  # whole, and whole without other models; then 160 and their halo

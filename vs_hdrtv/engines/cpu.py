@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import threading
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -58,19 +59,22 @@ class CpuEngine:
 
     def load(self, card: ModelCard, graph: str = WHOLE) -> Network:
         """See `Engine.load`."""
+        return self._load(card, graph, one_of_several=not graph.startswith(WHOLE))
+
+    def _load(self, card: ModelCard, graph: str, one_of_several: bool) -> Network:
         weights.verify(card, graph)
         path = card.graph(graph).path
         try:
             model = self._core.read_model(str(path))
         except RuntimeError as error:
             raise InputError(f"engine 'cpu': OpenVINO cannot read {path}: {str(error).splitlines()[-1]}") from None
-        several = not graph.startswith(WHOLE)
-        compiled = _Compiled(self._core, model, self.threads, self._lock, one_of_several=several)
+        compiled = _Compiled(self._core, model, self.threads, self._lock, one_of_several)
         return within_memory(at_least_smallest(compiled, card, graph), self.name, self.device, card)
 
     def load_pieces(self, card: ModelCard, part: str) -> GraphPieces:
         """See `Engine.load_pieces`."""
-        return GraphPieces(self.name, self.load, card, part)
+        # Pieces have up to four sizes, and each would hold its memory beside the statistics'.
+        return GraphPieces(self.name, partial(self._load, one_of_several=True), card, part)
 
     def upload(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array itself."""
