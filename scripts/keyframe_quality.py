@@ -14,6 +14,7 @@ that the exposure clipped, up to --peak, in BT.2020 PQ. Rows:
     warped         the same, warped by plain DIS flow
     ICAM           ICAM on every frame
     ICAM + FCPM    key frames recovered, then propagated: the filters of this package
+    merged         their highlights in the first network's picture (--single up to its +): preset recover
 
 PU21-PSNR over the pixels of the mask; ColorVideoVDP of clips that are the truth outside of it; and how far the change of luma
 from frame to frame is from the truth's there, in 10-bit codes. With --match one gain a clip brings the median of the row's light
@@ -124,7 +125,9 @@ def rows(engine: engines.Engine, asked: argparse.Namespace) -> dict[str, Callabl
     flow = None if asked.flow == "dis" else weights.find(asked.flow)
     recovery = Recovery(engine, flow, weights.find(asked.icam))
     propagation = Propagation(recovery, engine, weights.find(asked.fcpm))
-    single = methods.collect([], [asked.single], None, engine.name)[asked.single]
+    first = asked.single.partition("+")[0]
+    alone = methods.collect([], list(dict.fromkeys([asked.single, first])), None, engine.name)
+    single, mapped = alone[asked.single], alone[first]
     kept: dict[tuple[str, int], Frames] = {}
 
     def recovered(clip: Exposed, n: int) -> Frames:
@@ -146,7 +149,8 @@ def rows(engine: engines.Engine, asked: argparse.Namespace) -> dict[str, Callabl
         flow, _ = dis.estimate(clip.sdr[n], clip.sdr[key(clip, n)])
         return np.asarray(warp(recovered(clip, key(clip, n)), flow[None]))
 
-    def propagated(clip: Exposed) -> Frames:
+    def light_of(clip: Exposed) -> list[Frames]:
+        """(1, 3, H, W) of each measured frame, propagated and blended."""
         scene = (0, len(clip.sdr) - 1)
         low, high = max(clip.measured[0] - asked.overlap, 0), min(clip.measured[-1] + asked.overlap, scene[1])
         nearest = [GRID.nearest_keys(n, scene) for n in range(low, high + 1)]
@@ -158,7 +162,21 @@ def rows(engine: engines.Engine, asked: argparse.Namespace) -> dict[str, Callabl
             [tuple(keys.index(at) for at in each) for each in nearest],
         )
         light = dict(zip(range(low, high + 1), found, strict=True))
-        return np.stack([blended(clip, n, np.asarray(engine.download(light[n]))) for n in clip.measured])
+        sources = ((clip.sdr[n][None], np.asarray(engine.download(light[n]))) for n in clip.measured)
+        return [highlights.blend(sdr, each, overexposure_mask(sdr)) for sdr, each in sources]
+
+    def merged(clip: Exposed) -> Frames:
+        hdr = np.asarray(mapped(clip.sdr[clip.measured.start : clip.measured.stop], ()))
+        given = zip(hdr, clip.measured, propagated[clip.name], strict=True)
+        sources = ((each[None], clip.sdr[n][None], light) for each, n, light in given)
+        found = [highlights.merge_highlights(*each, overexposure_mask(each[1]), asked.peak) for each in sources]
+        return np.concatenate(found).astype(np.float32)
+
+    propagated: dict[str, list[Frames]] = {}
+
+    def carried(clip: Exposed) -> Frames:
+        propagated[clip.name] = light_of(clip)
+        return np.concatenate([shown(light, asked.peak) for light in propagated[clip.name]])
 
     def each(light: Callable[[Exposed, int], Frames]) -> Callable[[Exposed], Frames]:
         return lambda clip: np.stack([blended(clip, n, light(clip, n)) for n in clip.measured])
@@ -169,7 +187,8 @@ def rows(engine: engines.Engine, asked: argparse.Namespace) -> dict[str, Callabl
         "copied": each(lambda clip, n: recovered(clip, key(clip, n))),
         "warped": each(warped),
         "ICAM": each(recovered),
-        "ICAM + FCPM": propagated,
+        "ICAM + FCPM": carried,
+        "merged": merged,  # after the row above, whose light it takes
     }
 
 

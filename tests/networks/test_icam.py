@@ -42,7 +42,7 @@ def test_parameters():
 
 @pytest.mark.parametrize("arguments", [{"channels": 8}, {"channels": 20}, {"levels": (8, 8, 8)}, {"levels": (8, 8, 8, 18)}])
 def test_refusals(arguments):
-    with pytest.raises(InputError, match=r"icam: channels is .*; give a multiple of 8"):
+    with pytest.raises(InputError, match=r"icam: channels is .*; give 16, 24, 48, and four numbers"):
         ICAM(**arguments)
 
 
@@ -77,9 +77,7 @@ def test_a_reference_that_clips_lends_no_light(network):
     features, there = network.encode(sdr), network.encode(white)
     aligned = network.collect(features, there, flow())
     assert torch.equal(aligned[:, :4], torch.zeros(1, 4, 64, 80))
-    fused = network.fuse(features, aligned)
-    assert torch.equal(fused[:, : icam.CARRIED], features[:, : icam.CARRIED])
-    assert not torch.equal(fused[:, icam.CARRIED :], features[:, icam.CARRIED :])
+    assert torch.equal(network.fuse(features, aligned), features)
 
 
 def test_a_reference_that_clips_at_more_light_tells_how_bright_it_is_at_least(fresh):
@@ -139,7 +137,7 @@ def test_collecting_starts_as_a_plain_warp(fresh):
     moved = warp(there, along)[:, icam.CODE]
     inner = (..., slice(4, -4), slice(4, -4))
     ratio = (collected[:, icam.CODE] / moved)[inner]
-    assert ratio.std() < 1e-4  # one factor of exposure for all
+    torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio))  # one factor of exposure for the three channels
     assert 0.9 < ratio.mean() < 1.1
 
 
@@ -159,7 +157,8 @@ def test_slices_are_one_convolution(network):
     x, found = network.encode(frame()), torch.randn(1, 27 * icam.GROUPS, 32, 40, generator=torch.Generator().manual_seed(5))
     along, collect = flow(3.0, -2.0), network.collect
     offset, mask = collect.guided(*found.split([18 * icam.GROUPS, 9 * icam.GROUPS], dim=1), along)
-    torch.testing.assert_close(collect.deformed(x, found, along), collect.deformable(x, offset, mask), rtol=1e-4, atol=1e-5)
+    once = torch.ones(1, 1, 64, 80)
+    torch.testing.assert_close(collect.deformed(x, found, along, once), collect.deformable(x, offset, mask), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("far", [(80.0, 0.0), (0.0, -64.0), (5000.0, 5000.0)])

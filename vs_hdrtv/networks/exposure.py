@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from ..color.arrays import non_negative, unit
-from ..color.exposure import levels
+from ..color.exposure import DARK, levels, underexposure_mask
+from ..color.gamut import luminance
+from ..color.overexposure import overexposure_mask
 from ..color.transfer import BT1886_GAMMA
 
 CAMERA_GAMMA = 2.2
@@ -59,11 +63,44 @@ def gain(sdr: Tensor, aligned: Tensor, inside: Tensor) -> Tensor:
     return (own / other).clamp(1 / MOST, MOST)  # type: ignore[no-any-return]
 
 
+def gain_around(sdr: Tensor, aligned: Tensor, inside: Tensor) -> Tensor:
+    """`gain`, around each pixel, bright pixels counting most: what a camera or a grade does to light is no factor of all of it.
+
+    What over-exposed pixels are brought to is told by those at the rim of the mask.
+
+    Args:
+        sdr: see `gain`, as for the two that follow; H and W multiples of 16.
+        aligned: the reference's signal.
+        inside: where it shows something.
+
+    Returns:
+        (N, 1, H, W), at most `MOST` and at least its inverse, float32 at least.
+    """
+    kind = torch.promote_types(sdr.dtype, torch.float32)
+    both = [each.detach().to(kind) for each in (sdr, aligned)]
+    shown = [(1 - overexposure_mask(each)) * (1 - underexposure_mask(each)) for each in both]  # (N, 1, H, W)
+    weight = (shown[0] * shown[1] * both[0].amax(1, keepdim=True) ** RIM_POWER + DIM) * inside.to(kind)
+    one, other = (torch.log(luminance(each, "bt709") + DARK / 10) for each in both)  # (N, 1, H, W)
+    small = functional.avg_pool2d(torch.cat([(one - other) * weight, weight], dim=1), COMPARED)  # (N, 2, h, w)
+    around = torch.exp(_around(small[:, :1], small[:, 1:], RIM_AREAS)).clamp(1 / MOST, MOST)
+    return functional.interpolate(around, scale_factor=float(COMPARED), mode="bilinear")  # (N, 1, H, W)
+
+
+RIM_POWER = 4
+"""Of the signal, how much a pixel counts for the gain around it."""
+
+DIM = 1e-6
+"""And what every other one does, where there is nothing that both expose well."""
+
+RIM_AREAS = {(1, 5): 1.0, (4, 5): 0.3, (4, 21): 0.1}
+"""As `AREAS`; single squares are too noisy."""
+
 COMPARED = 4
 """Pixels a side that are compared as one: fine texture is never met exactly."""
 
-AREAS = {1: 1.0, 5: 1.0, 21: 0.3}
-"""Sides of the areas, in compared squares, over which two pictures are compared, and what each counts."""
+AREAS = {(1, 1): 1.0, (1, 5): 1.0, (4, 5): 0.3, (4, 21): 0.1}
+"""Areas over which two pictures are compared, as (squares that are one, how many of these a side is), and what each counts: 4,
+20, 80 and 336 pixels a side."""
 
 WHOLE = 0.03
 """What the whole frame counts: little, where anything nearer tells something."""
@@ -90,7 +127,7 @@ def agreement(code: Tensor, aligned: Tensor, mask: Tensor, aligned_mask: Tensor,
         inside: (N, 1, H, W), 1 where the other one shows anything.
 
     Returns:
-        (N, 1, H, W), 0 to 1. H and W multiples of `COMPARED`.
+        (N, 1, H, W), 0 to 1. H and W multiples of 16.
     """
     given = torch.cat([each.detach() for each in (code, aligned, mask, aligned_mask, inside)], dim=1)
     small = functional.avg_pool2d(given, COMPARED)  # (N, 9, h, w)
@@ -101,10 +138,16 @@ def agreement(code: Tensor, aligned: Tensor, mask: Tensor, aligned_mask: Tensor,
     both = (1 - own_clipped) * (1 - other_clipped)  # (N, 1, h, w)
     wrong = unit(off.amax(1, keepdim=True) / DIFFERENT)
     weight = (both + (1 - both) * (CLIPPED_EVIDENCE + (1 - CLIPPED_EVIDENCE) * wrong)) * shown
-    compared = torch.cat([error, weight], dim=1)  # (N, 2, h, w)
-    sums = WHOLE * compared.mean((2, 3), keepdim=True) + sum(
-        share * functional.avg_pool2d(compared, side, stride=1, padding=side // 2) for side, share in AREAS.items()
-    )
-    mean = sums[:, :1] / (sums[:, 1:] + 1e-6)  # (N, 1, h, w)
-    fits = torch.exp(-((mean / DIFFERENT) ** 2))
+    fits = torch.exp(-((_around(error, weight, AREAS) / DIFFERENT) ** 2))
     return functional.interpolate(fits, scale_factor=float(COMPARED), mode="bilinear")  # (N, 1, H, W)
+
+
+def _around(values: Tensor, weight: Tensor, areas: Mapping[tuple[int, int], float]) -> Tensor:
+    """Sums of values over those of their weights, in areas around each square: (N, 1, h, w) twice -> (N, 1, h, w)."""
+    both = torch.cat([values, weight], dim=1)  # (N, 2, h, w)
+    coarse = {1: both, 4: functional.avg_pool2d(both, 4)}  # (N, 2, h/4, w/4)
+    sums = WHOLE * both.mean((2, 3), keepdim=True)  # (N, 2, 1, 1)
+    for (step, side), share in areas.items():
+        area = functional.avg_pool2d(coarse[step], side, stride=1, padding=side // 2)
+        sums = sums + share * (area if step == 1 else functional.interpolate(area, scale_factor=float(step), mode="bilinear"))
+    return sums[:, :1] / (sums[:, 1:] + 1e-9)

@@ -9,9 +9,11 @@ parts are run. What the paper leaves open is decided here:
   part of it, as much as its validity mask says. The result is the clue and a residual, brought to light by the inverse camera
   curve. So an untrained network gives the frame's own light without references, and with them a mixture with warped
   references, from where a short training gets further.
+- What is learned is replaced as the clue is, so that many references add up to no more than a few, on which it is trained.
+- What clipped is at least as bright as it is shown.
 - The residual counts as much as references have told. A guess from the frame alone is what other networks are for (PDCG): where
   no reference shows what is lost, the frame's own light stays, and with it what another stage made of it.
-- A reference is brought to the frame's exposure (`exposure.gain`, measured on what both expose well) before it is collected.
+- A reference is brought to the frame's exposure (`exposure.gain_around`, measured on what both expose well) as it is collected.
 - The flow's correction is made at 1/4, the residual offsets of the deformable convolution at 1/2, both starting at 0; the offsets
   reach `FARTHEST` pixels from the flow. 8 groups, modulated; modulation starts at 1.
 - A reference that clips lends nothing, but where the frame clips too and less light than it: then it tells how bright it is at
@@ -38,14 +40,14 @@ from ..errors import InputError
 from . import orders
 from .blocks import zeroed
 from .deformable import TAPS, DeformableConv2d, deform_conv3x3
-from .exposure import agreement, code_of_signal, gain, light_of_code, signal_of_code
+from .exposure import agreement, code_of_signal, gain_around, light_of_code, signal_of_code
 from .kpn_mfi import conv3x3
 from .parts import ICAM_CHANNELS, ICAM_LEVELS
 from .swin import SwinBlock, extended
 from .warping import warp, within
 
-GROUPS = 8
-"""Offset groups of the deformable convolution."""
+GROUPS, CHANNELS = 8, (16, 24, 48)
+"""Offset groups of the deformable convolution, and channels of which those of light are whole groups."""
 
 SLICES = 2
 """In which the groups are gone through, one after another."""
@@ -138,6 +140,7 @@ class Collect(nn.Module):
                 nn.LeakyReLU(SLOPE),
                 zeroed(nn.Conv2d(hidden, 3 * TAPS * GROUPS, 1)),
             )
+        self.light = TOLD.start * GROUPS // channels
         self.deformable = DeformableConv2d(channels, channels - 1)
         self.masks = nn.Sequential(conv3x3(2 * channels, 16), nn.LeakyReLU(SLOPE), zeroed(conv3x3(16, channels - 3)))
         with torch.no_grad():  # the reference's code starts as it is, merely moved
@@ -156,30 +159,32 @@ class Collect(nn.Module):
         inside = within(flow)
         moved = warp(reference_features, flow)
         own, signal = (signal_of_code(each[:, CODE]) for each in (features, moved))  # (N, 3, H, W)
-        factor = code_of_signal(gain(own, signal, inside)).to(moved.dtype)  # (N, 1, 1, 1)
-        clipped = overexposure_mask(signal)
-        matched, moved = (
-            torch.cat([each[:, : TOLD.start] * factor, each[:, TOLD.start :]], dim=1) for each in (reference_features, moved)
-        )
-        mask = overexposure_mask(own)
+        factor = code_of_signal(gain_around(own, signal, inside)).to(moved.dtype)  # (N, 1, H, W)
+        moved = torch.cat([moved[:, : TOLD.start] * factor, moved[:, TOLD.start :]], dim=1)
+        mask, clipped = overexposure_mask(own), overexposure_mask(signal)
         fits = agreement(features[:, CODE], moved[:, CODE], mask, clipped, inside)
         more = (moved[:, CODE] - features[:, CLUE]).amax(1, keepdim=True).detach() / BRIGHTER  # (N, 1, H, W)
         if self.offsets is None:
             collected = functional.conv2d(moved, self.deformable.weight, self.deformable.bias, padding=1)
         else:
-            collected = self.deformed(matched, self.offsets(torch.cat([features, moved], dim=1)), flow)
+            collected = self.deformed(reference_features, self.offsets(torch.cat([features, moved], dim=1)), flow, factor)
         valid = torch.sigmoid(self.masks(torch.cat([features, collected, clipped], dim=1))) * inside * fits
         return collected, valid, clipped * (1 - mask * unit(more))
 
-    def deformed(self, x: Tensor, found: Tensor, flow: Tensor) -> Tensor:
+    def deformed(self, x: Tensor, found: Tensor, flow: Tensor, factor: Tensor) -> Tensor:
         """The deformable convolution, some groups at a time: offsets and modulation are 216 channels, most of the memory of ICAM.
 
-        (N, C, H, W), what the offsets' layers say (N, 27 G, H/2, W/2), flow (N, 2, H, W) -> (N, C - 1, H, W).
+        (N, C, H, W), what the offsets' layers say (N, 27 G, H/2, W/2), flow (N, 2, H, W), factor of the channels that are light
+        (N, 1, H, W) -> (N, C - 1, H, W).
         """
         y = self.deformable.bias.reshape(1, -1, 1, 1)
+        light = [min(max(self.light - first, 0), GROUPS // SLICES) for first in range(0, GROUPS, GROUPS // SLICES)]  # groups
         parts = x, *torch.split(found, [2 * TAPS * GROUPS, TAPS * GROUPS], dim=1), self.deformable.weight
-        for some, residual, modulation, weight in zip(*(each.chunk(SLICES, dim=1) for each in parts), strict=True):
+        slices = zip(*(each.chunk(SLICES, dim=1) for each in parts), light, strict=True)
+        for some, residual, modulation, weight, groups in slices:
             offset, mask = self.guided(residual, modulation, flow)
+            # Where a tap's light is multiplied makes no difference, so that its modulation can be.
+            mask = torch.cat([mask[:, : groups * TAPS] * factor, mask[:, groups * TAPS :]], dim=1)
             y = y + deform_conv3x3(some, offset, weight, mask=mask)
         return y
 
@@ -243,8 +248,8 @@ class Fuse(nn.Module):
 
     def forward(self, features: Tensor, aligned: Tensor) -> Tensor:
         """Two of (N, C, H, W) -> features (N, C, H, W)."""
-        learned = features[:, CARRIED:] + self.layers(torch.cat([features, aligned], dim=1))
         valid = aligned[:, 3:4]
+        learned = features[:, CARRIED:] * (1 - valid) + self.layers(torch.cat([features, aligned], dim=1)) * valid
         clue = features[:, CLUE] * (1 - valid) + aligned[:, CODE]
         told = features[:, TOLD] * (1 - valid) + valid
         return torch.cat([features[:, CODE], clue, told, learned], dim=1)
@@ -303,7 +308,8 @@ class Reconstruct(nn.Module):
         x = deep
         for up, skip in zip(reversed(self.ups), reversed(skips), strict=True):
             x = relu(up(torch.cat([functional.interpolate(x, scale_factor=2.0, mode="nearest"), skip], dim=1)))
-        return light_of_code(features[:, CLUE] + features[:, TOLD] * self.last(x))
+        code = features[:, CLUE] + features[:, TOLD] * self.last(x)
+        return light_of_code(torch.maximum(code, features[:, CODE]))
 
 
 class Descend(nn.Module):
@@ -325,7 +331,7 @@ class ICAM(nn.Module):
     H and W multiples of 16, at least 64.
 
     Args:
-        channels: of the features at full size, a multiple of 8, more than 8.
+        channels: of the features at full size, of `CHANNELS`.
         levels: channels at 1/2 ... 1/16; the last a multiple of 4.
         alignment: of `ALIGNMENTS`; less than all of it is for the ablation.
         aggregation: the global block is there; without it for the ablation.
@@ -344,9 +350,9 @@ class ICAM(nn.Module):
         super().__init__()
         if alignment not in ALIGNMENTS:
             raise InputError(f"icam: alignment is {alignment!r}; give one of {', '.join(ALIGNMENTS)}")
-        if channels % GROUPS or channels <= GROUPS or len(levels) != 4 or levels[-1] % 4:
+        if channels not in CHANNELS or len(levels) != 4 or levels[-1] % 4:
             raise InputError(
-                f"icam: channels is {channels} and levels {list(levels)}; give a multiple of {GROUPS} above it, and four "
+                f"icam: channels is {channels} and levels {list(levels)}; give {', '.join(map(str, CHANNELS))}, and four "
                 "numbers, the last a multiple of 4"
             )
         self.arguments = {"channels": channels, "levels": list(levels)}
