@@ -67,10 +67,13 @@ def reader(frames: clips.Frames, engine: engines.Engine) -> Callable[[int], Any]
     return read
 
 
-def recover(frames: clips.Frames, key: int, references: tuple[int, ...], recovery: Any, engine: engines.Engine) -> Floats:
-    """The light of a key frame, linear (1, 3, H, W), from its references."""
+def recover(
+    frames: clips.Frames, key: int, references: tuple[int, ...], recovery: Any, engine: engines.Engine
+) -> tuple[Floats, int]:
+    """The light of a key frame, linear (1, 3, H, W), from its references; and how many of these show the same thing."""
     read = reader(frames, engine)
-    return arrays.tame(np.asarray(engine.download(recovery.recover(read(key), map(read, references)))))
+    light, used = recovery.recover(read(key), map(read, references))
+    return arrays.tame(np.asarray(engine.download(light))), used
 
 
 class Keys(Protocol):
@@ -147,7 +150,7 @@ class Recovered:
     grid: Any
     recovery: Any
     engine: engines.Engine
-    _kept: dict[int, Floats] = field(default_factory=dict)
+    _kept: dict[int, tuple[Floats, int]] = field(default_factory=dict)
 
     def numbers(self, key: int) -> tuple[int, ...]:
         """The references of a key frame, nearest first."""
@@ -164,11 +167,11 @@ class Recovered:
 
     def light(self, key: int) -> Floats:
         """See `Keys.light`."""
-        return self._kept[key]
+        return self._kept[key][0]
 
     def references(self, key: int) -> int:
         """See `Keys.references`."""
-        return len(self.numbers(key))
+        return self._kept[key][1]
 
     def forget(self, before: int) -> None:
         """See `Keys.forget`."""

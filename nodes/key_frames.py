@@ -235,19 +235,23 @@ class RecoverKeyFrames(io.ComfyNode):
         host.make_room(engine, images.shape[1] * images.shape[2])
         tick = host.progress(len(keys))
 
-        def compute(key: int) -> Floats:
+        used = {}
+
+        def compute(key: int) -> tuple[Floats, int]:
             return key_frame_clips.recover(frames, key, seen[key], runner, engine)
 
         def found() -> Iterator[Floats]:
             for key in keys:
-                yield host.retry_out_of_memory(partial(compute, key))
+                light, used[key] = host.retry_out_of_memory(partial(compute, key))
+                yield light
                 tick()
 
         alpha = images[keys] if images.shape[-1] == 4 else None
         light = host.to_its_place(to_images(found(), len(keys), alpha))
-        made = KeyFrames(light, {key: len(seen[key]) for key in keys}, count, cuts, where, flow, model)
+        made = KeyFrames(light, used, count, cuts, where, flow, model)
         lines = [
-            f"{key}: {len(at)} references{' (' + ', '.join(map(str, sorted(at))) + ')' if at else ''}" for key, at in seen.items()
+            f"{key}: {used[key]} of {len(at)} references{' (' + ', '.join(map(str, sorted(at))) + ')' if at else ''}"
+            for key, at in seen.items()
         ]
         return io.NodeOutput(made, light, "\n".join(lines))
 

@@ -99,7 +99,7 @@ def measure(engine: Engine, models: dict[str, ModelCard | None], size: tuple[int
                 recovered[key] = bt1886_eotf(at(key))
             elif key not in recovered:
                 start = now()
-                recovered[key] = recovery.recover(at(key), (at(n) for n in grid.references_of(key, scene)))
+                recovered[key], _ = recovery.recover(at(key), (at(n) for n in grid.references_of(key, scene)))
                 engine.download(recovered[key])  # waits for the device
                 of_icam.append(since(start))
         start = now()

@@ -135,7 +135,7 @@ def rows(engine: engines.Engine, asked: argparse.Namespace) -> dict[str, Callabl
         if (clip.name, n) not in kept:
             others = GRID.references_of(n, (0, len(clip.sdr) - 1))
             uploaded = (engine.upload(clip.sdr[at][None]) for at in others)
-            kept[clip.name, n] = np.asarray(engine.download(recovery.recover(engine.upload(clip.sdr[n][None]), uploaded)))
+            kept[clip.name, n] = np.asarray(engine.download(recovery.recover(engine.upload(clip.sdr[n][None]), uploaded)[0]))
         return kept[clip.name, n]
 
     def blended(clip: Exposed, n: int, light: Frames) -> Frames:

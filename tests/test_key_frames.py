@@ -40,10 +40,12 @@ class FakeRecovery:
         with self.lock:
             FakeRecovery.calls += 1
         total, weight = bt1886_eotf(current), 1.0
+        used = 0
         for each in references:
+            used += 1
             weight /= 2
             total = total + np.float32(weight) * bt1886_eotf(each)
-        return total
+        return total, used
 
     def flow(self, current, reference):
         return np.concatenate([current[:, :1], reference[:, 1:2]], axis=1)
@@ -108,7 +110,7 @@ def expected_keys(clip, grid, cuts=frozenset()):
         key = grid.key(n, scene)
         if key not in known:
             references = grid.references_of(key, scene)
-            known[key] = FakeRecovery().recover(sdr[key], [sdr[at] for at in references])
+            known[key], _ = FakeRecovery().recover(sdr[key], [sdr[at] for at in references])
         result.append((key, known[key]))
     return result
 

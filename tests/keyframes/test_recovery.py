@@ -55,7 +55,8 @@ def test_pictures_are_extended_by_their_edges(size, whole):
 @pytest.mark.parametrize("size", [(33, 40), ODD, (64, 80)])
 @pytest.mark.parametrize("count", [0, 1])
 def test_any_size(engine, make, size, count):
-    found = make(0.05).recover(sdr(engine, *size), [sdr(engine, *size, shift=2)] * count)
+    found, used = make(0.05).recover(sdr(engine, *size), [sdr(engine, *size, shift=2)] * count)
+    assert used == count
     assert found.shape == (1, 3, *size)
     assert torch.isfinite(found).all() and found.min() >= 0
 
@@ -63,21 +64,21 @@ def test_any_size(engine, make, size, count):
 def test_without_references_or_with_the_same_frame_it_starts_as_the_frames_light(engine, make):
     frame = sdr(engine)
     for references in ([], [frame], [frame] * 12):
-        found = make(0.0).recover(frame, references)
+        found, _ = make(0.0).recover(frame, references)
         np.testing.assert_allclose(found, bt1886_eotf(frame), rtol=0.02, atol=2e-3)
 
 
 def test_references_change_the_result_each_in_its_turn(engine, make):
     frame, others = sdr(engine, exposure=2.8), [sdr(engine, shift=shift, exposure=0.5) for shift in (3, -2)]
     run = make(0.05)
-    found = [run.recover(frame, references).numpy() for references in ([], others[:1], others, others[::-1], others * 6)]
+    found = [run.recover(frame, references)[0].numpy() for references in ([], others[:1], others, others[::-1], others * 6)]
     assert len({each.tobytes() for each in found}) == 5
-    assert run.recover(frame, iter(others)).numpy().tobytes() == found[2].tobytes()
+    assert run.recover(frame, iter(others))[0].numpy().tobytes() == found[2].tobytes()
 
 
 def test_what_is_not_over_exposed_is_the_frames_own_light(engine, make):
     frame = sdr(engine, exposure=2.8)
-    found = make(0.05).recover(frame, [sdr(engine, shift=3, exposure=0.5)])
+    found, _ = make(0.05).recover(frame, [sdr(engine, shift=3, exposure=0.5)])
     own, outside = bt1886_eotf(frame), (overexposure_mask(frame) == 0).expand(-1, 3, -1, -1)
     assert 0.1 < outside.float().mean() < 0.9
     assert torch.equal(found[outside], own[outside])
@@ -91,10 +92,26 @@ def test_a_clipped_texture_comes_back_in_its_place(engine, make):
     frame = engine.upload(bt1886_inverse_eotf(np.clip(truth * 1.6, 0, 1)))
     other = engine.upload(bt1886_inverse_eotf(np.clip(np.roll(truth, 3, 3) * 0.6, 0, 1)))
     assert (frame[window] == 1).all()
-    found = make(0.0).recover(frame, [other] * 4).numpy()
+    found = make(0.0).recover(frame, [other] * 4)[0].numpy()
     likeness = np.corrcoef(found[window].ravel(), truth[window].ravel())[0, 1]
     assert likeness > 0.8
     assert abs(found[window].mean() / (1.6 * truth[window].mean()) - 1) < 0.15
+
+
+def test_what_shows_something_else_is_left_out(engine, make):
+    frame, other = sdr(engine, exposure=2.8), sdr(engine, shift=3, exposure=0.5)
+    noise = np.random.default_rng(0).random((1, 3, *ODD), dtype=np.float32)
+    run = make(0.05)
+    alone, used = run.recover(frame, [other])
+    assert used == 1
+    among, used = run.recover(frame, [engine.upload(noise), other, engine.upload(noise[..., ::-1].copy())])
+    assert used == 1
+    assert torch.equal(alone, among)
+    nothing, used = run.recover(frame, [engine.upload(noise)])
+    assert used == 0
+    assert torch.equal(nothing, bt1886_eotf(frame))
+    assert (run.flow(frame, engine.upload(noise)) > ODD[1]).all()  # outside
+    assert not run.align(frame, engine.upload(noise))[1].any()
 
 
 def test_one_reference_at_a_time(engine, make):

@@ -78,7 +78,7 @@ def recover_keyframes(
 
     Returns:
         RGBS, linear light of BT.709 primaries, 1 being reference white, of the length of `clip`: frame n is the key frame of n's
-        group. `_HdrtvKeyFrame` is its number, `_HdrtvReferences` how many references it had.
+        group. `_HdrtvKeyFrame` is its number, `_HdrtvReferences` how many references show the same thing.
 
     Raises:
         vs.Error: as `feature_map`; a number is out of range.

@@ -68,7 +68,7 @@ def trusted(current: NDArray[np.float32], reference: NDArray[np.float32]) -> NDA
         InputError: OpenCV is not installed.
     """
     flow, agreement = estimate(current, reference)
-    return flow if agreement >= ALIKE else nowhere(flow)
+    return flow if agreement >= ALIKE else nowhere(*flow.shape[-2:])
 
 
 def of_codes(current: Codes, reference: Codes) -> tuple[NDArray[np.float32], float]:
@@ -95,9 +95,9 @@ def near(current: Codes, reference: Codes) -> NDArray[np.float32]:
         return _dis(cv2, current, reference)
 
 
-def nowhere(flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A flow of the same shape that points outside of the reference everywhere."""
-    return np.full_like(flow, 2.0 * max(flow.shape[-2:]))
+def nowhere(height: int, width: int) -> NDArray[np.float32]:
+    """A flow (2, H, W) that points outside of the reference everywhere."""
+    return np.full((2, height, width), 2.0 * max(height, width), np.float32)
 
 
 def _dis(cv2: Any, current: Codes, reference: Codes) -> NDArray[np.float32]:

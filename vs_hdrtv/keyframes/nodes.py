@@ -36,7 +36,7 @@ KEY_FRAME = "_HdrtvKeyFrame"
 """Frame property of key frames' clips: the number of the frame that was recovered."""
 
 REFERENCES = "_HdrtvReferences"
-"""And how many references there were in its scene."""
+"""And how many references in its scene show the same thing."""
 
 RUN = 16
 """Frames whose cuts are read at once. A window is rounded up to whole runs: up to 15 frames more to each side are looked at."""
@@ -194,10 +194,10 @@ def _recovered(source: ClipSource, windows: CutWindows, grid: Grid, recovery: Re
         def run(n: int, f: list[vs.VideoFrame]) -> vs.VideoFrame:
             with _one_line():
                 source.check(f[0].props, n)
-                found = recovery.recover(source.read(f[1], engine), (source.read(each, engine) for each in f[2:]))
+                found, used = recovery.recover(source.read(f[1], engine), (source.read(each, engine) for each in f[2:]))
                 out = vs.core.create_video_frame(vs.RGBS, template.width, template.height)
                 write_planes(out, found, engine)
-            out.props.update(LINEAR_PROPERTIES | {KEY_FRAME: n, REFERENCES: len(references)})
+            out.props.update(LINEAR_PROPERTIES | {KEY_FRAME: n, REFERENCES: used})
             return out
 
         return _reading(template, [(raw, n), (planes, n), *((planes, at) for at in references)], run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from ..color import highlights
 from ..color.arrays import Array
 from ..color.overexposure import overexposure_mask
+from ..color.transfer import bt1886_eotf
 from ..engines import Engine
 from ..errors import InputError
 from ..modelcard import ModelCard
@@ -84,7 +85,7 @@ class Recovery:
         warped, valid = (each[:, :, :height, :width] for each in found)
         return warped, valid
 
-    def recover(self, current: Array, references: Iterable[Array]) -> Array:
+    def recover(self, current: Array, references: Iterable[Array]) -> tuple[Array, int]:
         """A key frame's light: what ICAM recovers where it is over-exposed, its own elsewhere (equation 1).
 
         ICAM learns nothing outside of the mask, and what is propagated from here is compared with other frames there.
@@ -94,13 +95,23 @@ class Recovery:
             references: sdr of the same size, none or any number; taken one at a time, so that memory does not grow with them.
 
         Returns:
-            linear (1, 3, H, W).
+            linear (1, 3, H, W), and how many references there were that show the same thing. Without any it is the frame's own
+            light, bit for bit.
         """
         height, width = current.shape[-2:]
-        picture = extended(current)
-        others = (extended(each) for each in references)
-        found = orders.recover(self._run, picture, ((other, self._initial(picture, other)) for other in others))
-        return highlights.blend(current, found[:, :, :height, :width], overexposure_mask(current))
+        picture, used = extended(current), 0
+
+        def found() -> Iterator[tuple[Array, Array]]:
+            nonlocal used
+            for reference in references:
+                other = extended(reference)
+                flow = self._start(picture, other)
+                if flow is not None:
+                    used += 1
+                    yield other, flow
+
+        light = orders.recover(self._run, picture, found())[:, :, :height, :width]
+        return highlights.blend(current, light if used else bt1886_eotf(current), overexposure_mask(current)), used
 
     def see(self, sdr: Array) -> Seen:
         """A frame (1, 3, H, W) made ready for `between`."""
@@ -113,7 +124,16 @@ class Recovery:
         return self._run["correct"](current.features, reference.features, initial)
 
     def _initial(self, current: Array, reference: Array) -> Array:
+        flow = self._start(current, reference)
+        if flow is None:  # a flow that points outside is how networks are told that there is nothing to take
+            height, width = current.shape[-2:]
+            return self._engine.upload(dis.nowhere(height, width)[None])
+        return flow
+
+    def _start(self, current: Array, reference: Array) -> Array | None:
+        """The flow that is started from, (1, 2, H', W'); None where the reference shows something else."""
         if self._flow is not None:
             return self._flow(current, reference)
         one, other = (self._engine.download(each)[0] for each in (current, reference))  # (3, H', W')
-        return self._engine.upload(dis.trusted(one, other)[None])
+        flow, agreement = dis.estimate(one, other)
+        return self._engine.upload(flow[None]) if agreement >= dis.ALIKE else None

@@ -100,7 +100,7 @@ def make_key_frame(
     seen = np.asarray(pairs.deliver(sdr, rng, variety))[order].astype(np.float32)
     estimated = np.stack([estimate(seen[0], each) for each in seen[1:]])
     flow, agreed = true_flow(light[order])
-    found = (agreed >= dis.ALIKE) & (estimated != dis.nowhere(estimated)).any(axis=(1, 2, 3))  # (R,)
+    found = (agreed >= dis.ALIKE) & (estimated != dis.nowhere(size, size)).any(axis=(1, 2, 3))  # (R,)
     return KeyFrame(
         sdr=seen,
         linear=linear[key].astype(np.float32),
