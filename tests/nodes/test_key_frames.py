@@ -74,7 +74,7 @@ def test_pixels_are_those_of_the_filters(comfy, images, models, keys):
     assert list(made.found) == sorted(set(numbers)) == [1, 3, 5, 7] and made.cuts == {5}
     for n, number in enumerate(numbers):
         assert torch.equal(pictures[list(made.found).index(number)], expected[n])
-    assert text.splitlines() == ["1: 1 references (3)", "3: 1 references (1)", "5: 1 references (7)", "7: 1 references (5)"]
+    assert text.splitlines() == [f"{key}: 1 of 1 references ({other})" for key, other in ((1, 3), (3, 1), (5, 7), (7, 5))]
     widgets = {"segment": 4, "overlap": 1, "model": models[1], **SPACE}
     found = comfy("VsHdrtvPropagateKeyFrames", images=sdr, key_frames=made, **widgets)[0]
     assert torch.equal(found, pixels.images_of(light))
@@ -100,7 +100,7 @@ def test_one_scene_where_the_user_says_so(images, models, keys):
 def test_without_references_a_frame_keeps_its_light(comfy, images, models, keys):
     sdr = images(2, ())
     made, _, text = keys(sdr, reference_stride=9).args
-    assert text == "0: 0 references"
+    assert text == "0: 0 of 0 references"
     light = comfy("VsHdrtvPropagateKeyFrames", images=sdr, key_frames=made, model=models[1], **SPACE)[0]
     expected = vs_hdrtv.recover_keyframes(pixels.clip_of(sdr), 3, 1, 9, model=models[0], **ENGINE)
     expected = vs_hdrtv.propagate_keyframes(pixels.clip_of(sdr), expected, model=models[1])
