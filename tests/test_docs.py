@@ -1,6 +1,7 @@
 """What the guide and the README show is run as it stands, on a small clip."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ def test_python_of_the_documents_runs(document, tmp_path, monkeypatch, moving_cl
     names = {}
     for block in blocks:
         vs.clear_outputs()
-        exec(block, names)
+        (tmp_path / "block.py").write_text(block)
+        names = runpy.run_path(str(tmp_path / "block.py"), names)
         for output in vs.get_outputs().values():
             assert output.clip.get_frame(0).props["_Transfer"] == vs.TRANSFER_ST2084
     vs.clear_outputs()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.abc
+import importlib.util
 import os
 import sys
 import traceback
+import types
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,10 +82,26 @@ def script_output(path: Path, arguments: Mapping[str, str], output: int, who: st
         vs.clear_outputs()
 
 
+class _Script(importlib.abc.ExecutionLoader):
+    """Runs a script's source as a module, and leaves no compiled file beside it."""
+
+    def __init__(self, source: bytes, path: Path) -> None:
+        self._source, self._path = source, path
+
+    def get_filename(self, fullname: str) -> str:
+        """Of tracebacks."""
+        return str(self._path)
+
+    def get_source(self, fullname: str) -> str:
+        """As Python reads a file: by its coding line."""
+        return importlib.util.decode_source(self._source)
+
+
 def _execute(source: bytes, path: Path, arguments: Mapping[str, str], who: str) -> None:
-    namespace: dict[str, Any] = {"__name__": "__vapoursynth__", "__file__": str(path), **arguments}
+    module = types.ModuleType("__vapoursynth__")
+    vars(module).update({"__file__": str(path), **arguments})
     try:
-        exec(compile(source, str(path), "exec"), namespace)
+        _Script(source, path).exec_module(module)
     except SystemExit as stop:
         if stop.code not in {None, 0}:
             raise InputError(f"{who}: {path} stopped: {stop.code}") from None
