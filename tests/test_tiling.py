@@ -191,6 +191,16 @@ def test_frames_that_fit_are_run_whole(card_of, engine):
     assert torch.equal(tiled(*arrays), engine.load(card)(*arrays))
 
 
+@pytest.mark.parametrize("size", [(20, 300), (300, 31)])
+def test_frames_that_are_extended_are_run_whole(card_of, engine, size):
+    """Statistics are of what is extended too, to `engines.SMALLEST` pixels a side."""
+    card = card_of("hdcfm")
+    arrays = pictures({"sdr": (0,)}, *size, engine)
+    statistics = engine.load(card, "network.statistics")(*arrays)
+    for graph, given in (("network", arrays), ("network.statistics", arrays), ("network.steady", [*arrays, statistics])):
+        assert torch.equal(tiling.TiledEngine(engine, 128).load(card, graph)(*given), engine.load(card, graph)(*given))
+
+
 def test_graphs_in_files_in_tiles():
     """The shipped files, by the small install's engine."""
     from vs_hdrtv import weights
@@ -216,16 +226,19 @@ def test_refusals(card_of, engine):
 def test_what_points_farther_than_the_halo_has_a_wider_one(card_of, engine, monkeypatch):
     card = card_of("dslnet")
     arrays = pictures({"sdr": (-1, 0, 1)}, 96, 420, engine)
+    from vs_hdrtv.engines import torch_pieces
     from vs_hdrtv.networks import dslnet
 
     def far(self, window):
         offsets = plain(self, window)
         return offsets + torch.tensor([0.0, 90.5]).repeat(offsets.shape[1] // 2)[:, None, None]
 
-    plain = dslnet.LDOE.forward
+    plain, measured, statistics = dslnet.LDOE.forward, [], torch_pieces.TorchPieces.statistics
+    monkeypatch.setattr(torch_pieces.TorchPieces, "statistics", lambda *given: measured.append(1) or statistics(*given))
     monkeypatch.setattr(dslnet.LDOE, "forward", far)
     whole, tiled = (tiling.TiledEngine(engine, side).load(card, "align")(*arrays) for side in (None, 128))
     torch.testing.assert_close(tiled, whole, rtol=1e-4, atol=1e-4 * float(whole.abs().max()))
+    assert len(measured) == 1
     monkeypatch.setattr(dslnet.windows, "check_reach", lambda *arguments, **options: None)
     tiled = tiling.TiledEngine(engine, 128).load(card, "align")(*arrays)
     assert (tiled - whole).abs().max() > 0.05 * whole.abs().max()

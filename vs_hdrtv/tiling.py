@@ -13,6 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .color.arrays import Array, namespace
+from .engines import SMALLEST as EXTENDED_TO
 from .engines import Engine, Network, Pieces
 from .errors import InputError
 from .modelcard import ModelCard
@@ -81,32 +82,22 @@ class _Tiled:
 
     def __call__(self, *arrays: Array) -> Array:
         side, (height, width) = self._engine.side, arrays[0].shape[-2:]
-        if side is None or max(height, width) <= side:
+        # What is extended before it is run is extended as a whole: statistics are measured with what was added.
+        if side is None or max(height, width) <= side or min(height, width) < EXTENDED_TO:
             return self._whole_network()(*arrays)
-        tiling = self._tiling()
+        tiling, part, pieces = self._tiling(), self._card.parts[self._part], self._loaded_pieces()
+        pictures, given = (arrays[:-1], arrays[-1]) if self._kind == STEADY else (arrays, None)
         halo = tiling.halo
         while True:
+            found = windows(height, width, side, halo, tiling.step)
             try:
-                return self._in_tiles(arrays, windows(height, width, side, halo, tiling.step))
+                if self._kind == STATISTICS:
+                    return pieces.statistics(arrays, found)
+                if given is None and part.statistics:
+                    given = pieces.statistics(_of_statistics(part, pictures), found)  # once, however often pieces get wider
+                return _in_tiles(pieces, pictures, given, found)
             except TooFarError as error:
                 halo = error.reach  # of this frame: of others it is measured anew, whatever came before
-
-    def _in_tiles(self, arrays: Sequence[Array], found: Sequence[Window]) -> Array:
-        part, (height, width) = self._card.parts[self._part], arrays[0].shape[-2:]
-        pieces = self._loaded_pieces()
-        if self._kind == STATISTICS:
-            return pieces.statistics(arrays, found)
-        pictures, given = (arrays[:-1], arrays[-1]) if self._kind == STEADY else (arrays, None)
-        if given is None and part.statistics:
-            given = pieces.statistics(_of_statistics(part, pictures), found)
-        result = None
-        for window in found:
-            piece = pieces.run([window.cut(picture) for picture in pictures], given, window)
-            if result is None:
-                shape = (*piece.shape[:2], height, width)
-                result = namespace(piece).empty(shape, dtype=piece.dtype, device=piece.device)
-            window.paste(result, piece)
-        return result
 
     def _tiling(self) -> Tiling:
         """Of the part.
@@ -132,6 +123,19 @@ class _Tiled:
             self._tiling()
             self._pieces = self._engine.load_pieces(self._card, self._part)
         return self._pieces
+
+
+def _in_tiles(pieces: Pieces, pictures: Sequence[Array], given: Array | None, found: Sequence[Window]) -> Array:
+    """What a part gives of whole frames, window by window: (1, C, H, W)."""
+    height, width = pictures[0].shape[-2:]
+    result = None
+    for window in found:
+        piece = pieces.run([window.cut(picture) for picture in pictures], given, window)
+        if result is None:
+            shape = (*piece.shape[:2], height, width)
+            result = namespace(piece).empty(shape, dtype=piece.dtype, device=piece.device)
+        window.paste(result, piece)
+    return result
 
 
 def _of_statistics(part: Part, arrays: Sequence[Array]) -> list[Array]:

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from vs_hdrtv.errors import InputError
 from vs_hdrtv.networks import blocks
-from vs_hdrtv.networks.windows import inside, windows
+from vs_hdrtv.networks.windows import TooFarError, check_reach, inside, windows
 
 
 @pytest.mark.parametrize(("side", "halo", "step"), [(128, 64, 32), (150, 42, 1), (130, 271, 8), (1000, 64, 32), (16, 5, 32)])
@@ -62,3 +63,15 @@ def test_maps_are_stretched_as_in_the_whole_frame(size, mode):
         torch.testing.assert_close(
             window.kept(piece), window.kept(window.cut(whole)), rtol=0, atol=0 if mode == "nearest" else 1e-5
         )
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_no_reach_is_one_line(bad):
+    window = windows(128, 512, 128, 32, 32)[1]
+    offsets = window.cut(torch.full((1, 2, 128, 512), 29.5))
+    with inside(window):
+        check_reach(offsets, beyond=2)
+        with pytest.raises(TooFarError, match="looked 34 pixels far"):
+            check_reach(offsets + 2, beyond=2)
+        with pytest.raises(InputError, match=r"^tile: the network looks (nan|inf) pixels far; give frames without NaN"):
+            check_reach(offsets + bad, beyond=2)

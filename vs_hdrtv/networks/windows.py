@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from ..color.arrays import Array
+from ..errors import InputError
 
 
 @dataclass(frozen=True)
@@ -135,9 +136,13 @@ def check_reach(displacements: Array, beyond: int) -> None:
 
     Raises:
         TooFarError: it is not.
+        InputError: they are not numbers.
     """
     window = active()
     if window is not None and (margin := min(window.rows.margin, window.columns.margin)) < math.inf:
-        reach = math.ceil(abs(window.kept(displacements)).max()) + beyond
+        farthest = float(abs(window.kept(displacements)).max())
+        if not math.isfinite(farthest):
+            raise InputError(f"tile: the network looks {farthest} pixels far; give frames without NaN, or precision='fp32'")
+        reach = math.ceil(farthest) + beyond
         if reach > margin:
             raise TooFarError(reach)
