@@ -7,7 +7,8 @@ the plan; the next stage then reads the materialised clip, with the same result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -230,14 +231,12 @@ def _materialise(plan: Plan) -> vs.VideoNode:
         def is_cut(source: Source, frame: int) -> bool:
             return bool(frame_of(source, frame).props[CUT])
 
-        try:
+        with one_line_frame_errors(stage.name, plan.engine, first.size):
             for source, clip in plan.sources.items():
                 clip.check(f[positions[source][0]].props, n)
             result = compute(plan.step, n, (0, last), plan.calls, fetch, is_cut, memo)
-        except InputError as error:
-            raise vs.Error(str(error)) from None
-        out = vs.core.create_video_frame(out_format.id, width, height)
-        write_planes(out, result, plan.engine)
+            out = vs.core.create_video_frame(out_format.id, width, height)
+            write_planes(out, result, plan.engine)
         # What the next stage follows, should the user put something between.
         found = {} if cuts is None else {CUT: int(is_cut(cuts, n))}
         copy_properties(f[0].props, out.props, properties | found)
@@ -248,6 +247,25 @@ def _materialise(plan: Plan) -> vs.VideoNode:
         return template.std.ModifyFrame(inputs, run)
 
     return template.std.FrameEval(frame, clip_src=inputs)
+
+
+@contextlib.contextmanager
+def one_line_frame_errors(name: str, engine: Engine, size: tuple[int, int]) -> Iterator[None]:
+    """Bad input and memory that does not suffice become `vs.Error`, whose one line is the last that VapourSynth shows.
+
+    Args:
+        name: filter whose frame is computed inside.
+        engine: computes it.
+        size: (width, height) of its source.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise vs.Error(str(error)) from None
+    except Exception as error:
+        if not engines.is_out_of_memory(error):
+            raise
+        raise vs.Error(str(engines.does_not_suffice(engine.name, engine.device, name, *size))) from None
 
 
 def _even_if(side: int, subsampling: int) -> int:

@@ -9,6 +9,11 @@ import torch
 from vs_hdrtv import engines
 from vs_hdrtv.errors import InputError
 
+OrtError = type("RuntimeException", (Exception,), {"__module__": "onnxruntime.capi.onnxruntime_pybind11_state"})
+"""ONNX Runtime's, which is no `RuntimeError`."""
+
+OpenCvError = type("error", (Exception,), {"__module__": "cv2"})
+
 FULL = [
     MemoryError(),
     np._core._exceptions._ArrayMemoryError((1 << 40,), np.dtype("f4")),
@@ -19,6 +24,16 @@ FULL = [
     RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 99 bytes."),
     RuntimeError("Exception from src/inference: std::bad_alloc"),
     RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    OrtError(
+        "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running Conv node. Name:'/conv/Conv' "
+        "Status Message: /onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:376 void* onnxruntime::BFCArena::"
+        "AllocateRawInternal(size_t, bool, onnxruntime::Stream*, bool, onnxruntime::WaitNotificationFn) Failed to allocate "
+        "memory for requested buffer of size 4585490524"
+    ),
+    OpenCvError(
+        "OpenCV(5.0.0) /io/opencv/modules/core/src/alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 14400000000 "
+        "bytes in function 'OutOfMemoryError'"
+    ),
 ]
 
 
@@ -38,7 +53,8 @@ def test_it_is_one_line_that_says_what_to_do(card, error):
 
 
 def test_other_errors_are_left_as_they_are(card):
-    for error in (RuntimeError("sizes differ"), InputError("memory"), ValueError("bad_alloc")):
+    others = RuntimeError("sizes differ"), InputError("memory"), ValueError("bad_alloc"), OrtError("INVALID_ARGUMENT : sizes")
+    for error in others:
         assert not engines.is_out_of_memory(error)
 
         def run(frame, error=error):
@@ -75,3 +91,23 @@ def test_a_script_gets_the_line_and_no_tiles(moving_clip, monkeypatch):
     with pytest.raises(vs.Error, match=r"engine 'cpu': the memory of cpu does not suffice for hdcfm on 160x144; close what"):
         clip.get_frame(0)
     assert tries == [(1, 3, 144, 160)]
+
+
+@pytest.mark.parametrize("where", ["upload", "download", "computing"])
+def test_a_script_gets_the_line_wherever_memory_ends(moving_clip, monkeypatch, where):
+    """Outside of networks too: bringing frames to the device and back, and what the stages compute on arrays."""
+    import vapoursynth as vs
+
+    import vs_hdrtv
+    from vs_hdrtv import graph
+
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(*((graph, "compute") if where == "computing" else (engines.create("cpu"), where)), full)
+    clip = vs_hdrtv.feature_map(moving_clip(width=64, height=48, length=1), engine="cpu")
+    with pytest.raises(vs.Error) as found:
+        clip.get_frame(0)
+    line = "engine 'cpu': the memory of cpu does not suffice for feature_map on 64x48; close what else uses it"
+    shown = str(found.value)
+    assert shown.splitlines()[-1].startswith(f"vapoursynth.Error: {line}") and "CUDA out of memory" not in shown

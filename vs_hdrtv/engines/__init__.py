@@ -223,18 +223,34 @@ _SIGNS = (
     "bad_alloc",
     "bad allocation",
     "Failed to allocate memory",  # ONNX Runtime
+    "smaller than requested bytes",  # ONNX Runtime, whose arena has a limit
+    "CUDA failure 2: out of memory",  # ONNX Runtime
+    "Insufficient memory",  # OpenCV
     "CUDA out of memory",
     "CUDA error: out of memory",
     "_STATUS_ALLOC_FAILED",  # cuDNN, cuBLAS
 )
 """What libraries say that have no class of error for it."""
 
+_OWN_ERRORS = {"onnxruntime", "cv2"}
+"""Packages whose errors are no `RuntimeError`."""
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error, of any library, says that memory did not suffice."""
     if isinstance(error, MemoryError | OutOfMemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, by name
         return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
+    of_library = isinstance(error, RuntimeError) or type(error).__module__.partition(".")[0] in _OWN_ERRORS
+    return of_library and any(sign in str(error) for sign in _SIGNS)
+
+
+def does_not_suffice(name: str, device: str, what: str, width: int, height: int) -> OutOfMemoryError:
+    """The error of an engine's memory, which is too small for `what` on a frame of this size."""
+    other = "" if device == "cpu" else ", precision='fp16' or engine='cpu'"
+    return OutOfMemoryError(
+        f"engine {name!r}: the memory of {device} does not suffice for {what} on {width}x{height}; "
+        f"close what else uses it, or give smaller frames{other}"
+    )
 
 
 def within_memory(run: Network, name: str, device: str, card: ModelCard) -> Network:
@@ -254,11 +270,7 @@ def within_memory(run: Network, name: str, device: str, card: ModelCard) -> Netw
                 raise
         # Out here: an error that is being handled holds the feature maps of what raised it.
         height, width = arrays[0].shape[-2:]
-        other = "" if device == "cpu" else ", precision='fp16' or engine='cpu'"
-        raise OutOfMemoryError(
-            f"engine {name!r}: the memory of {device} does not suffice for {card.name} on {width}x{height}; "
-            f"close what else uses it, or give smaller frames{other}"
-        )
+        raise does_not_suffice(name, device, card.name, width, height)
 
     return tried
 

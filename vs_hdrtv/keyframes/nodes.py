@@ -9,7 +9,6 @@ the node, of a fixed size: a key frame or a segment is computed once while the f
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import vapoursynth as vs
 from ..color.arrays import Array
 from ..engines import Engine
 from ..errors import InputError
-from ..graph import COLOUR_PROPERTIES, LINEAR_PROPERTIES, copy_properties, write_planes
+from ..graph import COLOUR_PROPERTIES, LINEAR_PROPERTIES, copy_properties, one_line_frame_errors, write_planes
 from ..scenes import CUT, shifted
 from ..sources import ClipSource
 from . import reading
@@ -192,7 +191,7 @@ def _recovered(source: ClipSource, windows: CutWindows, grid: Grid, recovery: Re
         references = grid.references_of(n, windows.scene(is_cut, n, reach))
 
         def run(n: int, f: list[vs.VideoFrame]) -> vs.VideoFrame:
-            with _one_line():
+            with one_line_frame_errors(source.name, engine, source.size):
                 source.check(f[0].props, n)
                 found, used = recovery.recover(source.read(f[1], engine), (source.read(each, engine) for each in f[2:]))
                 out = vs.core.create_video_frame(vs.RGBS, template.width, template.height)
@@ -250,7 +249,7 @@ def propagate(
 
         def run(_: int, f: list[vs.VideoFrame]) -> vs.VideoFrame:
             sdr, light = dict(zip(needed, f, strict=False)), dict(zip(wanted, f[len(needed) :], strict=True))
-            with _one_line():
+            with one_line_frame_errors(name, engine, source.size):
                 for key, frame in light.items():
                     keyframes.check(frame.props, key)
                     _check_key(name, frame.props, key)
@@ -311,7 +310,7 @@ def of_two(source: ClipSource, reference: ClipSource, template: vs.VideoNode, en
     inputs = [source.raw, source.window_clip(engine), reference.raw, reference.window_clip(engine)]
 
     def made(n: int, f: list[vs.VideoFrame]) -> vs.VideoFrame:
-        with _one_line():
+        with one_line_frame_errors(source.name, engine, source.size):
             source.check(f[0].props, n)
             reference.check(f[2].props, n)
             found, properties = run(source.read(f[1], engine), reference.read(f[3], engine))
@@ -333,12 +332,3 @@ def _reading(
 ) -> vs.VideoNode:
     """Clip whose frames are all made by `run` of given frames of given clips: a clip of one frame gives that for any n."""
     return template.std.ModifyFrame([template, *(clip[at] for clip, at in wanted)], lambda n, f: run(n, f[1:]))
-
-
-@contextlib.contextmanager
-def _one_line() -> Iterator[None]:
-    """Bad input becomes `vs.Error`, as everywhere in a callback."""
-    try:
-        yield
-    except InputError as error:
-        raise vs.Error(str(error)) from None
