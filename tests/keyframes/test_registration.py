@@ -52,13 +52,26 @@ def test_agreement_by_hand_and_without_evidence():
     flow = np.zeros((2, 300, 300), np.float32)
     with registration.opencv() as library:
         one = picture(300, 300)
-        assert registration.agreement(library, one, one, flow) == 1
+        assert registration.agreement(library, one, one, flow) > 0.999
         assert abs(registration.agreement(library, one, picture(300, 300, seed=1), flow)) < 0.3
         # Brighter throughout is not different: what is compared are variations.
         assert registration.agreement(library, one // 2, one // 2 + 60, flow) > 0.999
         white = np.full((300, 300), 255, np.uint8)
-        assert registration.agreement(library, white, white, flow) == 0
-        assert registration.agreement(library, one, one, flow + 290) == 0
+        assert np.isnan(registration.agreement(library, white, white, flow))
+        assert np.isnan(registration.agreement(library, 0 * one, 0 * one, flow))
+        assert np.isnan(registration.agreement(library, one, one, flow + 290))
+
+
+def test_black_bars_are_no_evidence():
+    flow = np.zeros((2, 200, 300), np.float32)
+    one, other = picture(200, 300), picture(200, 300, seed=1)
+    bars = [each.copy() for each in (one, other)]
+    for each in bars:
+        each[:40] = each[-40:] = 0
+    with registration.opencv() as library:
+        plain = registration.agreement(library, one, other, flow)
+        assert abs(registration.agreement(library, *bars, flow) - plain) < 0.15
+        assert registration.agreement(library, bars[0], bars[0], flow) > 0.999
 
 
 def test_opencv_is_one_line_when_missing_and_keeps_the_number_of_threads(monkeypatch):

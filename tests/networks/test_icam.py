@@ -161,6 +161,13 @@ def test_slices_are_one_convolution(network):
     torch.testing.assert_close(collect.deformed(x, found, along, once), collect.deformable(x, offset, mask), rtol=1e-4, atol=1e-5)
 
 
+def test_half_precision_has_no_nan_where_nothing_is_to_be_taken(network):
+    half = network.half()
+    features, there = (half.encode(frame(seed=seed).half()) for seed in (2, 3))
+    for along in (flow(500.0), flow(2.0)):
+        assert torch.isfinite(half.part("validity")(features, there, along.half())).all()
+
+
 @pytest.mark.parametrize("far", [(80.0, 0.0), (0.0, -64.0), (5000.0, 5000.0)])
 def test_flow_out_of_the_reference_brings_nothing(network, far):
     sdr = frame()

@@ -23,6 +23,12 @@ MAX_REFERENCES = 12
 MAX_REACH = 300
 """Frames to each side that references may lie away: cuts are looked for as far, and so much of the clip is read."""
 
+SEGMENT, OVERLAP = 24, 4
+"""Frames that are propagated at a time, and beyond each end."""
+
+MAX_SEGMENT = 120
+"""All frames of a segment are in memory together; it overlaps half of this at most."""
+
 type Scene = tuple[int, int]
 """First and last frame, as far as they are known."""
 

@@ -59,7 +59,7 @@ class Recovery:
 
     Args:
         engine: runs the networks.
-        flow: model of the initial flow; None for OpenCV's DIS.
+        flow: model of the initial flow; None for OpenCV's DIS, which alone tells references that show something else.
         icam: model that corrects it and recovers.
 
     Raises:
@@ -105,8 +105,8 @@ class Recovery:
             nonlocal used
             for reference in references:
                 other = extended(reference)
-                flow = self._start(picture, other)
-                if flow is not None:
+                flow, agreement = self._start(picture, other)
+                if agreement >= dis.ALIKE:
                     used += 1
                     yield other, flow
 
@@ -124,16 +124,16 @@ class Recovery:
         return self._run["correct"](current.features, reference.features, initial)
 
     def _initial(self, current: Array, reference: Array) -> Array:
-        flow = self._start(current, reference)
-        if flow is None:  # a flow that points outside is how networks are told that there is nothing to take
+        flow, agreement = self._start(current, reference)
+        if agreement < dis.ALIKE:  # a flow that points outside is how networks are told that there is nothing to take
             height, width = current.shape[-2:]
             return self._engine.upload(dis.nowhere(height, width)[None])
         return flow
 
-    def _start(self, current: Array, reference: Array) -> Array | None:
-        """The flow that is started from, (1, 2, H', W'); None where the reference shows something else."""
+    def _start(self, current: Array, reference: Array) -> tuple[Array, float]:
+        """The flow that is started from, (1, 2, H', W'), and its agreement (`dis.estimate`); a network's counts as exact."""
         if self._flow is not None:
-            return self._flow(current, reference)
+            return self._flow(current, reference), 1.0
         one, other = (self._engine.download(each)[0] for each in (current, reference))  # (3, H', W')
         flow, agreement = dis.estimate(one, other)
-        return self._engine.upload(flow[None]) if agreement >= dis.ALIKE else None
+        return self._engine.upload(flow[None]), agreement

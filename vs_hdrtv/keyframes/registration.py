@@ -38,11 +38,15 @@ INLIERS = 8
 RESIDUAL = 2.0
 """Pixels by which an inlier may lie off."""
 
-BLUR = 1.5
-"""Standard deviation in pixels of what pictures are compared after: fine texture is never met exactly."""
+BLUR, AROUND = 2.0, 16.0
+"""Standard deviations in pixels between which pictures are compared: fine texture is never met exactly and grain not at all, and
+that the sky is brighter than the ground is so in any two pictures."""
 
-NOISE = 4.0
+NOISE = 5.0
 """Codes that differ in any two pictures: of flat ones nothing else would be left to compare."""
+
+BLACK = 24
+"""Code up to which what both show is no evidence: black bars are alike in everything."""
 
 EVIDENCE = 0.05
 """Share of the frame that has to be visible in both pictures, for them to be compared at all."""
@@ -122,9 +126,11 @@ def moved(cv2: Any, picture: NDArray[Any], flow: NDArray[np.float32]) -> NDArray
 
 
 def agreement(cv2: Any, current: Codes, reference: Codes, flow: NDArray[np.float32]) -> float:
-    """How much of a picture its aligned reference explains: 1 - mean (a - b)^2 / (var a + var b), means taken off, and `NOISE`.
+    """How much of a picture's detail its aligned reference explains: the mean of 1 - E (a - b)^2 / (E a^2 + E b^2 + 2 `NOISE`^2).
 
-    Compared where the flow stays inside and one of both is not white, at the working size.
+    a and b are what `BLUR` leaves and `AROUND` does not, where the flow stays inside and one of both is neither black nor white,
+    at the working size; E is a mean around a pixel, as wide as `AROUND`. Pixels count by the share of detail in that sum, so that
+    a horizon, which any two pictures may have, counts no more than a leaf.
 
     Args:
         cv2: of `opencv`.
@@ -133,7 +139,7 @@ def agreement(cv2: Any, current: Codes, reference: Codes, flow: NDArray[np.float
         flow: (2, H, W) pixels.
 
     Returns:
-        Up to 1, which is exact; about 0 for different things; 0 where less than `EVIDENCE` of the frame can be compared.
+        Up to 1, which is exact; about 0 for different things; NaN where less than `EVIDENCE` of the frame can be compared.
     """
     scale = _scale(current.shape)
     a, b = (_working(cv2, each) for each in (current, reference))
@@ -142,11 +148,26 @@ def agreement(cv2: Any, current: Codes, reference: Codes, flow: NDArray[np.float
     y, x = np.mgrid[:height, :width].astype(np.float32)
     inside = (x + small[0] >= 0) & (x + small[0] <= width - 1) & (y + small[1] >= 0) & (y + small[1] <= height - 1)
     b = moved(cv2, b, small)
-    told = inside & ((a < WHITE) | (b < WHITE))
+    told = (inside & ((a < WHITE) | (b < WHITE)) & ((a > BLACK) | (b > BLACK))).astype(np.float32)
     if told.mean() < EVIDENCE:
-        return 0.0
-    one, other = (cv2.GaussianBlur(each.astype(np.float32), (0, 0), BLUR)[told].astype(np.float64) for each in (a, b))  # (P,)
-    return float(1 - np.var(one - other) / (np.var(one) + np.var(other) + 2 * NOISE**2))
+        return float("nan")
+    one, other = (_detail(cv2, each, told) for each in (a, b))
+    off, both = (cv2.GaussianBlur(each * told, (0, 0), AROUND) for each in ((one - other) ** 2, one**2 + other**2))  # (h, w)
+    known = np.maximum(cv2.GaussianBlur(told, (0, 0), AROUND), 1e-3)
+    floor = 2 * NOISE**2 * known
+    weight = told * (both / (both + floor) + 1e-3)
+    return float(1 - (weight * off / (both + floor)).sum(dtype=np.float64) / weight.sum(dtype=np.float64))
+
+
+def _detail(cv2: Any, codes: Codes, told: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What stands out of its surroundings, told where `told` is 1: (H, W)."""
+    weighted = codes * told
+
+    def blurred(sigma: float) -> NDArray[np.float32]:
+        weight = cv2.GaussianBlur(told, (0, 0), sigma)
+        return np.asarray(cv2.GaussianBlur(weighted, (0, 0), sigma) / np.maximum(weight, 1e-3), np.float32)
+
+    return blurred(BLUR) - blurred(AROUND)
 
 
 def _scale(size: tuple[int, ...]) -> float:

@@ -127,9 +127,10 @@ def agreement(code: Tensor, aligned: Tensor, mask: Tensor, aligned_mask: Tensor,
         inside: (N, 1, H, W), 1 where the other one shows anything.
 
     Returns:
-        (N, 1, H, W), 0 to 1. H and W multiples of 16.
+        (N, 1, H, W), 0 to 1, float32 at least. H and W multiples of 16.
     """
-    given = torch.cat([each.detach() for each in (code, aligned, mask, aligned_mask, inside)], dim=1)
+    kind = torch.promote_types(code.dtype, torch.float32)
+    given = torch.cat([each.detach().to(kind) for each in (code, aligned, mask, aligned_mask, inside)], dim=1)
     small = functional.avg_pool2d(given, COMPARED)  # (N, 9, h, w)
     own, other = small[:, :3], small[:, 3:6]
     own_clipped, other_clipped, shown = small[:, 6:7], small[:, 7:8], small[:, 8:9]

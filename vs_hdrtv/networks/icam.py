@@ -162,7 +162,7 @@ class Collect(nn.Module):
         factor = code_of_signal(gain_around(own, signal, inside)).to(moved.dtype)  # (N, 1, H, W)
         moved = torch.cat([moved[:, : TOLD.start] * factor, moved[:, TOLD.start :]], dim=1)
         mask, clipped = overexposure_mask(own), overexposure_mask(signal)
-        fits = agreement(features[:, CODE], moved[:, CODE], mask, clipped, inside)
+        fits = agreement(features[:, CODE], moved[:, CODE], mask, clipped, inside).to(moved.dtype)
         more = (moved[:, CODE] - features[:, CLUE]).amax(1, keepdim=True).detach() / BRIGHTER  # (N, 1, H, W)
         if self.offsets is None:
             collected = functional.conv2d(moved, self.deformable.weight, self.deformable.bias, padding=1)
