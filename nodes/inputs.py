@@ -23,9 +23,10 @@ Flow = io.Custom("VSHDRTV_FLOW")
 CATEGORY = "HDR"
 
 
-def sdr_images() -> Any:
-    """Pictures to convert."""
-    return io.Image.Input("images", tooltip="SDR pictures, or the frames of one video in their order. An alpha channel is kept.")
+def sdr_images(alpha: bool = True) -> Any:
+    """Pictures to convert; `alpha`: the result has their alpha channel."""
+    kept = " An alpha channel is kept." if alpha else ""
+    return io.Image.Input("images", tooltip=f"SDR pictures, or the frames of one video in their order.{kept}")
 
 
 def hdr_images(name: str = "images") -> Any:

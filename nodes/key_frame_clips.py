@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,9 +33,6 @@ from .images import Floats, colors
 
 DIS = "dis"
 """Instead of a model of flow: OpenCV's DIS."""
-
-SEGMENT, OVERLAP = 24, 4
-"""Frames that are propagated at a time, and beyond each end: those of the VapourSynth front."""
 
 
 def recovery(engine: engines.Engine, flow: str, icam: str) -> Any:
@@ -216,8 +214,25 @@ class Propagated:
         return self._frames.last(wanted)
 
     def read(self, frame: int) -> Floats:
-        """See `clips.Frames.read`."""
+        """See `clips.Frames.read`.
+
+        Raises:
+            InputError: the device's memory does not suffice. It is no `OutOfMemoryError`: tiles of other networks do not help.
+        """
         frame = self.last(frame)
+        try:
+            return host.retry_out_of_memory(partial(self._read, frame))
+        except Exception as error:
+            if not host.is_out_of_memory(error):
+                raise
+        # Out here: an error that is being handled holds the feature maps of what raised it.
+        width, height = self.size
+        raise InputError(
+            f"key frames: the memory of {self._engine.device} does not suffice for segments of {self._segment} frames of "
+            f"{width}x{height}; give smaller frames, a smaller segment (Propagate Key Frames) or a preset other than recover"
+        )
+
+    def _read(self, frame: int) -> Floats:
         while self._last is None or self._last[0] != frame:
             ready = next(self._going, None)
             if ready is None:  # it has ended, with its block or with an error
@@ -316,13 +331,14 @@ def given(
         return {"sdr": sdr}
     preset, where, engine = conversion.PRESETS[look.preset], grid.Grid(), host.engine(precision)
     (frames,) = sdr.sources.values()
-    behind = SEGMENT + OVERLAP + where.nearest_reach + where.reference_reach + scenes.REACH
+    segment, overlap = grid.SEGMENT, grid.OVERLAP
+    behind = segment + overlap + where.nearest_reach + where.reference_reach + scenes.REACH
     cuts = clips.Cuts(frames, kind)
     runner = recovery(engine, DIS, preset.icam or "")
     keys = Recovered(frames, cuts, where, runner, engine)
     carrier = Propagation(runner, engine, weights.find_model(host.model_path(preset.fcpm or "")))
     shown = clips.source("sdr", Ahead(frames, behind), sdr.alpha)
-    return {"sdr": shown, "linear": _blended(shown, Propagated(frames, cuts, keys, where, carrier, engine, SEGMENT, OVERLAP))}
+    return {"sdr": shown, "linear": _blended(shown, Propagated(frames, cuts, keys, where, carrier, engine, segment, overlap))}
 
 
 def _blended(sdr: clips.Clip, light: Propagated) -> clips.Clip:

@@ -14,12 +14,9 @@ from . import clips, host, inputs, key_frame_clips, work
 from .core import InputError, grid, keyframe_stages, reading, stages
 from .core import scenes as scene_rule
 from .images import FROM_SDR, SDR, Floats, check, reader, to_images
-from .key_frame_clips import OVERLAP, SEGMENT, KeyFrames
+from .key_frame_clips import KeyFrames
 
 CATEGORY = f"{inputs.CATEGORY}/key frames"
-
-MAX_SEGMENT = 120
-"""Frames of a segment that are in memory together: the limit of the VapourSynth front."""
 
 _LIGHT = "Light: BT.709, linear, 1.0 = 203 cd/m2; to look at it, Preview HDR with color_space linear."
 
@@ -72,7 +69,7 @@ class EstimateFlow(io.ComfyNode):
             description="Optical flow between frames of different exposure: where in reference each pixel of images lies.",
             search_aliases=["optical flow", "motion", "DIS", "ICAM", "VITM-TC"],
             inputs=[
-                inputs.sdr_images(),
+                inputs.sdr_images(alpha=False),
                 _reference(),
                 inputs.model("icam", network="icam"),
                 inputs.flow(),
@@ -82,7 +79,8 @@ class EstimateFlow(io.ComfyNode):
                     min=0.0,
                     max=4096.0,
                     step=1.0,
-                    tooltip="Pixels of movement that the picture shows in full colour; 0 for the longest movement of the batch.",
+                    tooltip="Pixels of movement that the picture shows in full colour; 0 for the longest movement of the batch "
+                    "that ends inside of reference.",
                 ),
                 inputs.sdr_space(),
             ],
@@ -101,9 +99,18 @@ class EstimateFlow(io.ComfyNode):
     def execute(cls, images: Any, reference: Any, model: str, flow: str, full_at: float, color_space: str) -> Any:
         """Estimate."""
         found = np.concatenate([*_of_pairs("Estimate Flow", "flow", images, reference, color_space, flow, model)])
-        full = full_at or max(float(np.hypot(*each).max()) for each in found) or 1.0
+        full = full_at or max(map(_longest, found)) or 1.0
         drawn = to_images((_wheel(each, full) for each in found), len(found))
         return io.NodeOutput(torch.from_numpy(found), host.to_its_place(drawn))
+
+
+def _longest(flow: Floats) -> float:
+    """Pixels of the longest movement of a flow (2, H, W) that ends inside of the frame; 0 where none does."""
+    rows, columns = np.indices(flow.shape[1:], np.float32)
+    height, width = flow.shape[1:]
+    x, y = columns + flow[0], rows + flow[1]
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    return float(np.hypot(*flow).max(where=inside, initial=0))
 
 
 def _wheel(flow: Floats, full: float) -> Floats:
@@ -127,7 +134,7 @@ class AlignReference(io.ComfyNode):
             description="reference, moved pixel by pixel so that it lies on images, and where that can be believed.",
             search_aliases=["warp", "registration", "optical flow", "ICAM", "VITM-TC"],
             inputs=[
-                inputs.sdr_images(),
+                inputs.sdr_images(alpha=False),
                 _reference(),
                 inputs.model("icam", network="icam"),
                 inputs.flow(),
@@ -287,17 +294,17 @@ class PropagateKeyFrames(io.ComfyNode):
                 inputs.model("fcpm", network="fcpm"),
                 io.Int.Input(
                     "segment",
-                    default=SEGMENT,
+                    default=grid.SEGMENT,
                     min=1,
-                    max=MAX_SEGMENT,
+                    max=grid.MAX_SEGMENT,
                     tooltip="Frames that are propagated at a time, counted from the first and cut where scenes begin. "
                     "Memory grows with them.",
                 ),
                 io.Int.Input(
                     "overlap",
-                    default=OVERLAP,
+                    default=grid.OVERLAP,
                     min=0,
-                    max=MAX_SEGMENT // 2,
+                    max=grid.MAX_SEGMENT // 2,
                     tooltip="Frames beyond each end of a segment that are computed along, so that nothing shows where two meet.",
                 ),
                 inputs.sdr_space(),
@@ -314,8 +321,8 @@ class PropagateKeyFrames(io.ComfyNode):
         name = "Propagate Key Frames"
         if not isinstance(key_frames, KeyFrames):
             raise InputError(f"{name}: key_frames is a {type(key_frames).__name__}; connect Recover Key Frames")
-        stages.check_number(name, "segment", segment, 1, MAX_SEGMENT)
-        stages.check_number(name, "overlap", overlap, 0, MAX_SEGMENT // 2)
+        stages.check_number(name, "segment", segment, 1, grid.MAX_SEGMENT)
+        stages.check_number(name, "overlap", overlap, 0, grid.MAX_SEGMENT // 2)
         sdr = work.sdr_clip(name, images, color_space)
         engine = host.engine(precision)
         light = key_frame_clips.propagated(name, sdr, key_frames, engine, model, segment, overlap)

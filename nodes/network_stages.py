@@ -91,7 +91,7 @@ class OverexposureMask(io.ComfyNode):
             description="Where SDR pictures are over-exposed: what Generate Over-exposed fills.",
             search_aliases=["clipped highlights", "blown out", "overexposure"],
             inputs=[
-                inputs.sdr_images(),
+                inputs.sdr_images(alpha=False),
                 io.Float.Input(
                     "threshold",
                     default=overexposure.THRESHOLD,

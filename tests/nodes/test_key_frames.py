@@ -132,6 +132,13 @@ def test_colours_of_directions(module):
     assert list(wheel(right_down_left, 8.0)[0, :, 0, 0]) == [1, 0.75, 0.75]
 
 
+def test_full_colour_is_the_longest_movement_in_the_frame(module):
+    longest = module("key_frames")._longest
+    nowhere = np.full((2, 34, 45), 90, np.float32)
+    pan = np.stack([np.full((34, 45), -6, np.float32), np.full((34, 45), 8, np.float32)])
+    assert longest(pan) == 10 and longest(nowhere) == 0 and longest(0 * pan) == 0
+
+
 @pytest.fixture
 def small(module, monkeypatch):
     """A function that makes the preset `recover` one of a formula and of given models, on a small grid."""
@@ -142,8 +149,8 @@ def small(module, monkeypatch):
         monkeypatch.setitem(conversion.PRESETS, "recover", preset)
         where = front.grid.Grid
         monkeypatch.setattr(front.grid, "Grid", lambda: where(**GRID))
-        monkeypatch.setattr(front, "SEGMENT", 4)
-        monkeypatch.setattr(front, "OVERLAP", 1)
+        monkeypatch.setattr(front.grid, "SEGMENT", 4)
+        monkeypatch.setattr(front.grid, "OVERLAP", 1)
 
     return make
 
@@ -215,6 +222,31 @@ def test_a_full_device_and_a_cancelled_run(comfy, images, module, preset, monkey
     memory.interrupted.append(True)
     with pytest.raises(importlib.import_module("comfy.utils").Cancelled):
         comfy("VsHdrtvSdrToHdr", images=sdr, **widgets)
+
+
+def test_key_frames_that_do_not_fit_are_one_line(comfy, images, models, keys, module, small, monkeypatch, caplog):
+    """Tiles of other networks are no answer, whoever asks for the frames."""
+    memory, core, calls = importlib.import_module("comfy.model_management"), module("core"), []
+
+    def full(*_):
+        calls.append(1)
+        raise (core.engines.OutOfMemoryError("full"), memory.OOM_EXCEPTION)[len(calls) % 2]
+
+    sdr = images()
+    made = keys(sdr)[0]
+    small(*models)
+    monkeypatch.setattr(core.reading, "propagate", full)
+    line = r"^key frames: the memory of cpu does not suffice for segments of \d+ frames of 45x34; give smaller frames, a smaller"
+    for run in (
+        lambda: comfy("VsHdrtvSdrToHdr", images=sdr, **SPACE, preset="recover"),
+        lambda: comfy("VsHdrtvPropagateKeyFrames", images=sdr, key_frames=made, model=models[1], **SPACE),
+    ):
+        calls.clear()
+        memory.unloaded.clear()
+        with pytest.raises(core.InputError, match=line) as found:
+            run()
+        assert len(calls) == 2 and len(memory.unloaded) == 1 and not core.engines.is_out_of_memory(found.value)
+    assert not any("tiles" in record.message for record in caplog.records)
 
 
 def test_what_is_refused(comfy, images, models, keys, module, monkeypatch):

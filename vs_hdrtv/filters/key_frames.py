@@ -15,7 +15,7 @@ from ..engines import Engine
 from ..errors import InputError
 from ..keyframes import nodes
 from ..keyframes import stages as light
-from ..keyframes.grid import MAX_STRIDE, Grid
+from ..keyframes.grid import MAX_SEGMENT, MAX_STRIDE, OVERLAP, SEGMENT, Grid
 from ..scenes import Scenes, cut_clip
 from ..sources import ClipSource
 from ..weights import find_model
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 DIS = "dis"
 """Instead of a model of flow: OpenCV's DIS, at one exposure."""
-
-MAX_SEGMENT = 120
 
 type Model = str | os.PathLike[str]
 
@@ -101,8 +99,8 @@ def propagate_keyframes(
     clip: vs.VideoNode,
     keyframes: vs.VideoNode,
     stride: int | None = None,
-    segment: int = 24,
-    overlap: int = 4,
+    segment: int = SEGMENT,
+    overlap: int = OVERLAP,
     *,
     model: Model = "fcpm",
     icam: Model | None = None,
@@ -210,6 +208,8 @@ def estimate_flow(
     force: bool = False,
 ) -> vs.VideoNode:
     """Optical flow between frames of different exposure: where in `reference` each pixel of `clip` lies.
+
+    Where a frame of `reference` shows something else, which `flow='dis'` finds, its flow points outside of it everywhere.
 
     Args:
         clip: SDR, any constant format.
