@@ -5,7 +5,7 @@ VITM-TC (Ye et al., CVPR 2023) repairs light where the SDR frame is over-exposed
 
 from __future__ import annotations
 
-from .arrays import Array, namespace, non_negative
+from .arrays import Array, namespace, non_negative, unit
 from .gamut import convert, luminance
 from .transfer import REFERENCE_WHITE, bt1886_eotf, pq_eotf, pq_inverse_eotf
 
@@ -14,6 +14,9 @@ RIM_POWER = 16
 
 INSIDE = 1e-4
 """What pixels inside the mask count: only where nothing outside is to be had, in a frame that is clipped throughout."""
+
+SEEN, AREAS = 0.02, 32
+"""Light above its own from which a pixel counts as recovered, and areas of the longer side in which shares are taken."""
 
 SURE = 0.1
 """Mean weight of an area from which its own ratio is taken alone; below, ever more of the ratio around."""
@@ -39,7 +42,9 @@ def merge_highlights(hdr: Array, sdr: Array, recovered: Array, mask: Array, peak
     """HDR with recovered highlights: in BT.2020 light, `g max(H - f^-1(L), 0)` is added, which fades with the mask of H.
 
     H is `blend` of the frame, so that its difference to f^-1(L) is `mask (Y - f^-1(L))`: no step at the mask's edge. g is the
-    ratio hdr / f^-1(L) at the rim of the mask (`rim_ratio`), so that what is added is as bright as what stands around it.
+    ratio hdr / f^-1(L) at the rim of the mask (`rim_ratio`), so that what is added is as bright as what stands around it. It is
+    added to `g f^-1(L)` as far as anything was recovered around a pixel (`_recovered_share`), to `hdr` elsewhere: what a stage
+    has guessed of the light that was lost is not added to what is known of it.
 
     Args:
         hdr: (N, 3, H, W) PQ signal, BT.2020: what a stage made of `sdr`.
@@ -56,16 +61,38 @@ def merge_highlights(hdr: Array, sdr: Array, recovered: Array, mask: Array, peak
     light = convert(bt1886_eotf(sdr), "bt709", "bt2020")
     more = non_negative(convert(non_negative(recovered), "bt709", "bt2020") - light)  # (N, 3, H, W)
     added = xp.max(more, axis=-3, keepdims=True)  # (N, 1, H, W)
-    changed = (mask > 0) & (added > 0)
-    if not bool(xp.any(changed)):
+    if not bool(xp.any((mask > 0) & (added > 0))):
         return hdr
+    known = _recovered_share(added, mask)  # (N, 1, H, W)
+    changed = (mask > 0) & ((added > 0) | (known > 0))
     shown = pq_eotf(hdr)  # cd/m2
     gain = rim_ratio(shown, light, xp.max(sdr, axis=-3, keepdims=True), mask)
     wanted = added * gain
     kept = wanted if peak is None else _limited(wanted, non_negative(peak - xp.max(shown, axis=-3, keepdims=True)))
     # One factor for the three channels keeps the hue of what is added.
-    factor = kept / xp.where(changed, added, xp.ones_like(added))
-    return xp.where(changed, pq_inverse_eotf(shown + more * factor), hdr)
+    factor = kept / xp.where(added > 0, added, xp.ones_like(added))
+    base = shown + known * mask * (gain * light - shown)
+    if peak is not None:  # what is brighter than that itself stays
+        base = xp.where(xp.max(shown, axis=-3, keepdims=True) < peak, base, shown)
+    return xp.where(changed, pq_inverse_eotf(base + more * factor), hdr)
+
+
+def _recovered_share(added: Array, mask: Array) -> Array:
+    """How much of what is over-exposed around a pixel was recovered: (N, 1, H, W) twice -> (N, 1, H, W), 1 from a half of it on.
+
+    Around is a sixteenth to a thirty-second of the longer side, so that the darker spots of a recovered texture belong to it.
+    """
+    xp = namespace(mask)
+    whole = xp.where(mask > 0, xp.ones_like(mask), xp.zeros_like(mask))
+    sums, sizes = [xp.where(added > SEEN, whole, xp.zeros_like(mask)), whole], []
+    while max(sums[0].shape[-2:]) > AREAS:
+        sizes.append(sums[0].shape[-2:])
+        sums = [_halved(each) for each in sums]
+    there = sums[1] > 0
+    share = unit(2 * sums[0] / xp.where(there, sums[1], xp.ones_like(sums[1])))
+    for height, width in reversed(sizes):
+        share = _doubled(share, height, width)
+    return share
 
 
 def _limited(wanted: Array, room: Array) -> Array:
