@@ -59,20 +59,29 @@ def on(engine: engines.Engine, run: engines.Network) -> Method:
 
 
 def measure(pairs: Sequence[FlowPair], known: dict[str, Method], times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
-    """Kind of pixel -> method -> mean end-point error over them, in pixels; NaN where there is none."""
-    sums = {kind: dict.fromkeys(known, 0.0) for kind in PIXELS}
-    counts = {kind: sum(float(where(pair).sum()) for pair in pairs) for kind, where in PIXELS.items()}
+    """Kind of pixel -> method -> mean end-point error over them, in pixels; NaN where there is none.
+
+    The last kind is the share of pairs that a method refuses as different things, which its errors leave out.
+    """
+    sums, counts = ({kind: dict.fromkeys(known, 0.0) for kind in PIXELS} for _ in range(2))
+    refused = dict.fromkeys(known, 0)
     for pair in pairs:
         for name, method in known.items():
             begin = time.perf_counter()
-            error = np.hypot(*(method(pair.sdr, pair.reference) - pair.flow))  # (H, W)
+            flow = method(pair.sdr, pair.reference)  # (2, H, W)
             times[name].append(time.perf_counter() - begin)
+            if flow.min() > max(flow.shape):
+                refused[name] += 1
+                continue
+            error = np.hypot(*(flow - pair.flow))  # (H, W)
             for kind, where in PIXELS.items():
                 sums[kind][name] += float((error * where(pair)).sum())
-    return {
-        kind: {name: total / counts[kind] if counts[kind] else float("nan") for name, total in row.items()}
+                counts[kind][name] += float(where(pair).sum())
+    means = {
+        kind: {name: total / counts[kind][name] if counts[kind][name] else float("nan") for name, total in row.items()}
         for kind, row in sums.items()
     }
+    return means | {"refused, share": {name: count / len(pairs) for name, count in refused.items()}}
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

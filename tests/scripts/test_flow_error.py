@@ -39,13 +39,15 @@ def test_the_table(script, data, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("end-point error in pixels; 3 pairs of 64 px from ")
     rows = {tuple(each.strip() for each in line.split("|")[1:3]): line.split("|")[3:-1] for line in lines[3:]}
-    assert list(rows) == [(kind, pixels) for kind in script.EXPOSURES for pixels in script.PIXELS] + [("ms a pair", "")]
+    kinds = [*script.PIXELS, "refused, share"]
+    assert list(rows) == [(kind, pixels) for kind in script.EXPOSURES for pixels in kinds] + [("ms a pair", "")]
     still, found = (float(each) for each in rows["same exposure", "all"])
     assert 0 < found < 0.7 * still
     assert rows["same exposure", "all"][0] == rows["other exposure", "all"][0]  # one scene, one motion
 
 
 def test_errors_are_counted_where_they_are_asked_for(script):
+    from vs_hdrtv.keyframes import dis
     from vs_hdrtv.training.displacement import FlowPair
 
     flow = np.zeros((2, 2, 2), np.float32)
@@ -53,8 +55,11 @@ def test_errors_are_counted_where_they_are_asked_for(script):
     seen, clipped = np.ones((1, 2, 2), np.float32), np.zeros((1, 2, 2), np.float32)
     seen[0, 1, 1], clipped[0, 0, 0] = 0, 0.2
     frame = np.zeros((3, 2, 2), np.float32)
-    times = {"none": []}
-    found = script.measure([FlowPair(frame, frame, flow, seen, clipped)], {"none": lambda *_: 0 * flow}, times)
+    times = {"none": [], "refused": []}
+    known = {"none": lambda *_: 0 * flow, "refused": lambda *_: dis.nowhere(*flow.shape[-2:])}
+    found = script.measure([FlowPair(frame, frame, flow, seen, clipped)], known, times)
+    assert found["refused, share"] == {"none": 0, "refused": 1}
+    assert np.isnan(found["all"]["refused"])
     assert found["all"]["none"] == pytest.approx(5 / 3)
     assert found["clipped"]["none"] == pytest.approx(5)
     assert len(times["none"]) == 1
