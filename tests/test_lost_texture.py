@@ -73,12 +73,13 @@ def test_a_texture_clipped_in_frames_0_to_20_comes_back_from_frame_60(clip, caps
     with capsys.disabled():
         sys.stdout.write(f"\ncorrelation with the truth where it was clipped: {likeness:.3f}\n")
     assert likeness > 0.8
-    assert abs(found[inner].mean() / truth[inner].mean() - 1) < 0.2
+    assert abs(found[inner].mean() / truth[inner].mean() - 1) < 0.3
 
     sdr, hdr = planes(clip, FRAME), feature_map(clip, threads=1)
     before, after = (pq_eotf(planes(each, FRAME)) for each in (hdr, merge_highlights(hdr, clip, light)))
     outside = np.broadcast_to(sdr.max(axis=0) <= 0.95, sdr.shape)
     assert np.array_equal(before[outside], after[outside])
-    assert after[inner].mean() > 1.2 * before[inner].mean()
-    shown, wanted = luminance(after, "bt2020"), luminance(truth, "bt709")  # (1, H, W)
-    assert np.corrcoef(shown[0, inner[1], inner[2]].ravel(), wanted[0, inner[1], inner[2]].ravel())[0, 1] > 0.7
+    place = (0, *inner[1:])
+    wanted = luminance(truth, "bt709")[place].ravel()
+    guessed, known = (np.corrcoef(luminance(each, "bt2020")[place].ravel(), wanted)[0, 1] for each in (before, after))
+    assert known > 0.8 > 0.6 > guessed

@@ -12,7 +12,7 @@ from vs_hdrtv.errors import InputError
 from vs_hdrtv.networks import registry
 from vs_hdrtv.training import batches, material, objectives, recipes, recovery, stopping, trainer, validation
 
-KEYS = dataclasses.replace(recipes.load("icam"), perceptual=0.0)
+KEYS = dataclasses.replace(recipes.load("icam"), perceptual=0.0, references=2)
 SEGMENTS = dataclasses.replace(recipes.load("fcpm"), perceptual=0.0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import IO, Any
 
 from ..errors import InputError
 from ..media import reason
+
+REMOVALS, PAUSE = 10, 0.05
+"""Tries to remove the folder, and seconds between two of them."""
 
 _RECORD = "job.json"
 _OURS = re.compile(r"job\.json|\d{6,}\.(mkv|json)(\.tmp)?|whole\.\w+(\.tmp)?")
@@ -111,10 +115,14 @@ class Unfinished:
         return [path for path in self.folder.iterdir() if _OURS.fullmatch(path.name)]
 
     def _remove(self) -> None:
-        with contextlib.suppress(OSError):
-            for path in self._ours():
-                path.unlink()
-            self.folder.rmdir()
+        for _ in range(REMOVALS):
+            with contextlib.suppress(OSError):
+                for path in self._ours():
+                    path.unlink()
+                self.folder.rmdir()
+            if not self.folder.exists():
+                return
+            time.sleep(PAUSE)  # interrupted, a thread may have put another file there meanwhile
 
     def _record(self) -> IO[str]:
         try:
