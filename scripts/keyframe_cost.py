@@ -31,7 +31,7 @@ from vs_hdrtv import engines, weights
 from vs_hdrtv.color.arrays import Array
 from vs_hdrtv.color.transfer import bt1886_eotf
 from vs_hdrtv.engines import Engine
-from vs_hdrtv.keyframes.grid import Grid, segments
+from vs_hdrtv.keyframes.grid import OVERLAP, SEGMENT, Grid, segments
 from vs_hdrtv.keyframes.propagation import Propagation
 from vs_hdrtv.keyframes.recovery import Recovery
 from vs_hdrtv.modelcard import ModelCard
@@ -139,8 +139,8 @@ def main() -> None:
     parser.add_argument("--stride", type=int, default=6, help="frames of a group (default: %(default)s)")
     parser.add_argument("--references", type=int, default=6, help="on each side (default: %(default)s)")
     parser.add_argument("--reference-stride", type=int, default=15, help="frames from one to the next (default: %(default)s)")
-    parser.add_argument("--segment", type=int, default=24, help="frames that are propagated at a time (default: %(default)s)")
-    parser.add_argument("--overlap", type=int, default=4, help="frames more at each end of it (default: %(default)s)")
+    parser.add_argument("--segment", type=int, default=SEGMENT, help="frames propagated at a time (default: %(default)s)")
+    parser.add_argument("--overlap", type=int, default=OVERLAP, help="frames more at each end of it (default: %(default)s)")
     parser.add_argument("--measured", type=int, default=1000, help="key frames of a segment that are recovered (default: all)")
     parser.add_argument("--segments", type=int, default=2, help="(default: %(default)s)")
     asked = parser.parse_args()

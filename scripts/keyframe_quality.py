@@ -39,7 +39,7 @@ from vs_hdrtv.color.gamut import convert, luminance
 from vs_hdrtv.color.overexposure import overexposure_mask
 from vs_hdrtv.color.transfer import REFERENCE_WHITE, bt1886_eotf, bt1886_inverse_eotf, pq_eotf, pq_inverse_eotf
 from vs_hdrtv.errors import InputError
-from vs_hdrtv.keyframes import dis
+from vs_hdrtv.keyframes import dis, registration
 from vs_hdrtv.keyframes.grid import Grid
 from vs_hdrtv.keyframes.propagation import Propagation
 from vs_hdrtv.keyframes.recovery import Recovery
@@ -147,7 +147,8 @@ def rows(engine: engines.Engine, asked: argparse.Namespace) -> dict[str, Callabl
 
     def warped(clip: Exposed, n: int) -> Frames:
         flow, _ = dis.estimate(clip.sdr[n], clip.sdr[key(clip, n)])
-        return np.asarray(warp(recovered(clip, key(clip, n)), flow[None]))
+        with registration.opencv() as cv2:
+            return np.stack([registration.moved(cv2, plane, flow) for plane in recovered(clip, key(clip, n))[0]])[None]
 
     def light_of(clip: Exposed) -> list[Frames]:
         """(1, 3, H, W) of each measured frame, propagated and blended."""
@@ -190,17 +191,6 @@ def rows(engine: engines.Engine, asked: argparse.Namespace) -> dict[str, Callabl
         "ICAM + FCPM": carried,
         "merged": merged,  # after the row above, whose light it takes
     }
-
-
-def warp(picture: Frames, flow: Frames) -> Frames:
-    """Backward warp by bilinear samples: (1, 3, H, W), (1, 2, H, W) -> (1, 3, H, W)."""
-    import cv2
-
-    height, width = flow.shape[-2:]
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    there = x + flow[0, 0], y + flow[0, 1]
-    planes = [cv2.remap(plane, *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for plane in picture[0]]
-    return np.stack(planes)[None].astype(np.float32)
 
 
 def matched(hdr: Frames, truth: Frames, sdr: Frames) -> Frames:

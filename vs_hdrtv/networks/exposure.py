@@ -24,6 +24,33 @@ MOST = 4.0
 """Factor of the signal (28 of light) by which exposures may differ; more is taken for an error."""
 
 
+RIM_POWER = 4
+"""Of the signal, how much a pixel counts for the gain around it."""
+
+DIM = 1e-6
+"""And what every other one does, where there is nothing that both expose well."""
+
+RIM_AREAS = {(1, 5): 1.0, (4, 5): 0.3, (4, 21): 0.1}
+"""As `AREAS`; single squares are too noisy."""
+
+COMPARED = 4
+"""Pixels a side that are compared as one: fine texture is never met exactly."""
+
+AREAS = {(1, 1): 1.0, (1, 5): 1.0, (4, 5): 0.3, (4, 21): 0.1}
+"""Areas over which two pictures are compared, as (squares that are one, how many of these a side is), and what each counts: 4,
+20, 80 and 336 pixels a side."""
+
+WHOLE = 0.03
+"""What the whole frame counts: little, where anything nearer tells something."""
+
+CLIPPED_EVIDENCE = 0.1
+"""What a square counts where one picture is clipped and the other is as bright: it may be the same, or anything. What differs
+counts in full."""
+
+DIFFERENT = 0.1
+"""Code that one picture is off, on average, where the agreement has fallen to 1 / e."""
+
+
 def code_of_signal(sdr: Tensor) -> Tensor:
     """BT.1886 signal to the camera's code, both [0, 1]; any shape."""
     return non_negative(sdr) ** (BT1886_GAMMA / CAMERA_GAMMA)  # type: ignore[no-any-return]
@@ -84,33 +111,6 @@ def gain_around(sdr: Tensor, aligned: Tensor, inside: Tensor) -> Tensor:
     small = functional.avg_pool2d(torch.cat([(one - other) * weight, weight], dim=1), COMPARED)  # (N, 2, h, w)
     around = torch.exp(_around(small[:, :1], small[:, 1:], RIM_AREAS)).clamp(1 / MOST, MOST)
     return functional.interpolate(around, scale_factor=float(COMPARED), mode="bilinear")  # (N, 1, H, W)
-
-
-RIM_POWER = 4
-"""Of the signal, how much a pixel counts for the gain around it."""
-
-DIM = 1e-6
-"""And what every other one does, where there is nothing that both expose well."""
-
-RIM_AREAS = {(1, 5): 1.0, (4, 5): 0.3, (4, 21): 0.1}
-"""As `AREAS`; single squares are too noisy."""
-
-COMPARED = 4
-"""Pixels a side that are compared as one: fine texture is never met exactly."""
-
-AREAS = {(1, 1): 1.0, (1, 5): 1.0, (4, 5): 0.3, (4, 21): 0.1}
-"""Areas over which two pictures are compared, as (squares that are one, how many of these a side is), and what each counts: 4,
-20, 80 and 336 pixels a side."""
-
-WHOLE = 0.03
-"""What the whole frame counts: little, where anything nearer tells something."""
-
-CLIPPED_EVIDENCE = 0.1
-"""What a square counts where one picture is clipped and the other is as bright: it may be the same, or anything. What differs
-counts in full."""
-
-DIFFERENT = 0.1
-"""Code that one picture is off, on average, where the agreement has fallen to 1 / e."""
 
 
 def agreement(code: Tensor, aligned: Tensor, mask: Tensor, aligned_mask: Tensor, inside: Tensor) -> Tensor:
