@@ -53,7 +53,7 @@ def main() -> None:
     recipe = recipes.load(arguments.recipe)
     data = cards.data(arguments.data, recipe, arguments.licence)
     earlier = cards.before(arguments.recipe, arguments.run.parent, dict(arguments.before))
-    network = registry.create(recipe.model).eval()
+    network = registry.create(recipe.model, **recipe.network).eval()
     path = arguments.run / "average.safetensors"
     try:
         network.load_state_dict(load_file(path))
@@ -71,6 +71,7 @@ def main() -> None:
         model=recipe.model,
         licence="MIT",
         preview=not arguments.final,
+        arguments=recipe.network,
         data={"pairs": "made by vs_hdrtv.training from what is named here"} | data,
         recipe={
             "name": arguments.recipe,

@@ -111,8 +111,8 @@ def options(arguments: argparse.Namespace) -> trainer.Options:
     )
 
 
-def start_from(network: nn.Module, path: Path) -> None:
-    """Give `network` the weights of a file, which may be of a network without `ADDED`."""
+def start_from(network: nn.Module, path: Path, fresh: Sequence[str] = ()) -> None:
+    """Give `network` the weights of a file, which may be of a network without `ADDED`; modules `fresh` keep their own."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -121,6 +121,8 @@ def start_from(network: nn.Module, path: Path) -> None:
         own = network.state_dict()
         if found.keys() == {name for name in own if not name.startswith(ADDED)}:
             found = own | found
+        kept = {name: value for name, value in own.items() if name.startswith(tuple(f"{module}." for module in fresh))}
+        found |= kept
         network.load_state_dict(found)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise InputError(f"train: --start {path} does not hold this network's weights: {str(error).splitlines()[0]}") from None
@@ -135,9 +137,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         recipe = recipes.load(arguments.recipe)
         torch.set_num_threads(arguments.threads)
         torch.manual_seed(recipe.seed)
-        network = registry.create(recipe.model, **({} if recipe.dropout is None else {"dropout": recipe.dropout}))
+        network = registry.create(
+            recipe.model, **recipe.network, **({} if recipe.dropout is None else {"dropout": recipe.dropout})
+        )
         if arguments.start:
-            start_from(network, arguments.start)
+            start_from(network, arguments.start, recipe.fresh)
         objective = objectives.create(recipe, arguments.first_stage, arguments.perceptual)
         logging.getLogger(__name__).info("train: %s on %s in %s", arguments.recipe, chosen.device, chosen.precision)
         compiled = not arguments.eager and chosen.device.type != "mps"

@@ -190,7 +190,7 @@ def _checkpoint(path: Path) -> Method:
         raise InputError(f"evaluate: --checkpoint {path}: {str(error).removeprefix('train: ')}") from None
     recipe = (state.get("recipe") or {}).get("fields", {})
     model = recipe.get("model", "hdcfm")  # the first runs noted no recipe
-    network = registry.create(model)
+    network = registry.create(model, **recipe.get("network", {}))
     try:
         network.load_state_dict(state["average"])
     except (KeyError, TypeError, RuntimeError) as error:

@@ -6,7 +6,7 @@ Published structure, 100,682 parameters. What the paper leaves open is decided i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import InputError
-from .blocks import ContextBlock, DecoupledDynamicFilter, InstanceNorm, global_average, scaled_conv1x1, stretched
+from .blocks import ContextBlock, DecoupledDynamicFilter, InstanceNorm, global_average, scaled_conv1x1, stretched, zeroed
+from .light import changed
 
 CONDITIONS = 6
 """Length of the modulation condition, global and local."""
@@ -171,6 +172,15 @@ _FILTERS: Mapping[bool, Layer] = {True: DecoupledDynamicFilter, False: Unfiltere
 _CONTEXTS: Mapping[bool, Layer] = {True: ContextBlock, False: Contextless}
 
 
+def _signal(sdr: Tensor, last: Tensor) -> Tensor:
+    """The paper's: the last layer gives the PQ signal itself."""
+    return last
+
+
+OUTPUTS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {"signal": _signal, "light": changed}
+"""What the three channels of the last layer mean, of `sdr` and of them."""
+
+
 class FirstStage(nn.Module):
     """1x1, then twice a context block and a DDF."""
 
@@ -229,9 +239,11 @@ class HDCFM(nn.Module):
         transformation: local feature transformation (the DDFs; M1 of Table 2). Without, plain 1x1 convolutions remain.
         context: context blocks (M2).
         modulation: key of `MODULATIONS` (M0, M3, M4).
+        output: key of `OUTPUTS`: the published network gives the "signal"; "light" gives what `light.changed` does to the BT.2408
+            mapping, from which training then starts, and by which grey stays grey and black black.
 
     Raises:
-        InputError: there is no such modulation.
+        InputError: there is no such modulation or output.
     """
 
     def __init__(
@@ -242,10 +254,13 @@ class HDCFM(nn.Module):
         transformation: bool = True,
         context: bool = True,
         modulation: str = "hierarchical",
+        output: str = "signal",
     ) -> None:
         super().__init__()
         if modulation not in MODULATIONS:
             raise InputError(f"hdcfm: unknown modulation {modulation!r}; choose one of {', '.join(MODULATIONS)}")
+        if output not in OUTPUTS:
+            raise InputError(f"hdcfm: unknown output {output!r}; choose one of {', '.join(OUTPUTS)}")
         layers = MODULATIONS[modulation]
         blocks = _FILTERS[transformation], _CONTEXTS[context]
         wants = (layers.inner_global is not Unmodulated, layers.inner_local is not Unmodulated)
@@ -256,6 +271,9 @@ class HDCFM(nn.Module):
         self.middle_global, self.middle_local = layers.inner_global(channels), layers.inner_local(channels)
         self.last = LastStage(channels, *blocks)
         self.last_global, self.last_local = layers.last_global(3), layers.last_local(3)
+        self.output = output
+        if output == "light":
+            zeroed(self.last.conv)
 
     def forward(self, sdr: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, 3, H, W)."""
@@ -267,4 +285,5 @@ class HDCFM(nn.Module):
         x = torch.relu(x)  # (N, C, H, W)
         x = self.middle_local(self.middle_global(self.middle(x), vector), local)
         x = torch.relu(x)
-        return self.last_local(self.last_global(self.last(x), vector), local)  # type: ignore[no-any-return]  # (N, 3, H, W)
+        x = self.last_local(self.last_global(self.last(x), vector), local)  # (N, 3, H, W)
+        return OUTPUTS[self.output](sdr, x)

@@ -26,10 +26,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..color.gamut import conversion_matrix
-from ..color.transfer import REFERENCE_WHITE, bt1886_eotf, pq_inverse_eotf
 from ..errors import InputError
 from . import statistics
 from .blocks import global_average
+from .light import decoded, encoded
 
 MULTIPLE = 8
 """Sides that three halvings divide."""
@@ -45,9 +45,6 @@ BLOCKS = (2, 4, 8, 4, 2)
 
 SLOPE = 0.1
 """Of LeakyReLU below 0."""
-
-DARKEST = 1e-6
-"""cd/m2 (PQ 1.2e-4) below which light is not encoded: at 0 the slope of PQ is infinite."""
 
 
 class MultiFrameInteraction(nn.Module):
@@ -255,12 +252,11 @@ class Rendering(nn.Module):
 
     def forward(self, signal: Tensor) -> Tensor:
         """(N, 3, H, W), 1 being reference white -> (N, 3, H, W)."""
-        # Half precision holds no dark light.
-        light = bt1886_eotf(signal.to(torch.promote_types(signal.dtype, torch.float32)))
+        light = decoded(signal)
         weight = self.matrix.to(light.dtype)[:, :, None, None, None]  # (3, 3, 1, 1, 1)
         red, green, blue = light.unbind(1)
         mixed = weight[:, 0] * red + weight[:, 1] * green + weight[:, 2] * blue  # (3, N, H, W)
-        return pq_inverse_eotf((REFERENCE_WHITE * mixed.transpose(0, 1)).clamp(min=DARKEST)).to(signal.dtype)  # type: ignore[no-any-return]
+        return encoded(mixed.transpose(0, 1)).to(signal.dtype)
 
 
 class KPNMFI(nn.Module):

@@ -31,7 +31,11 @@ def identity(name: str, recipe: Recipe) -> dict[str, Any]:
 
 def _fields(record: Any) -> dict[str, Any]:
     found = ((field, getattr(record, field.name)) for field in dataclasses.fields(record))
-    return {field.name: _plain(value) for field, value in found if value != field.default}
+    return {field.name: _plain(value) for field, value in found if value != _default(field)}
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _plain(value: Any) -> Any:

@@ -148,10 +148,10 @@ def film_print(light: Light, rng: np.random.Generator) -> Light:
     return shown
 
 
-def local_tone_map(light: Light, rng: np.random.Generator) -> Light:
+def local_tone_map(light: Light, rng: np.random.Generator, kept: tuple[float, float] = (0.55, 0.85)) -> Light:
     """Base and detail (Durand and Dorsey 2002), as phones render SDR beside a gain map: the base compressed, detail kept.
 
-    The base is the log luminance after an edge-preserving filter; compression turns about mid-grey.
+    The base is the log luminance after an edge-preserving filter; compression turns about mid-grey, to a slope between `kept`.
     """
     xp = namespace(light)
     import cv2
@@ -161,7 +161,7 @@ def local_tone_map(light: Light, rng: np.random.Generator) -> Light:
     stops = on_host(xp.log2(y / 0.18)[0]).astype(np.float32)  # (H, W)
     sigma = max(1.0, min(stops.shape) * rng.uniform(0.03, 0.12))
     base = cv2.bilateralFilter(np.clip(stops, -10, 8), d=min(2 * int(sigma) + 1, 25), sigmaColor=1.5, sigmaSpace=sigma)
-    compression, boost = rng.uniform(0.55, 0.85), rng.uniform(1.0, 1.15)
+    compression, boost = rng.uniform(*kept), rng.uniform(1.0, 1.15)
     mapped = 0.18 * 2.0 ** constant(compression * base + boost * (stops - base), light)[None]
     vibrance = rng.uniform(0.9, 1.15)
     k = rng.uniform(1.0, 1.6)

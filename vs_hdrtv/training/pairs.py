@@ -35,6 +35,13 @@ BLACKS = (0.05, 0.2)
 """SDR signal up to which a master with kept blacks is as dark as its SDR version, and from which it is not held to it: 0.15 and
 4 cd/m2 by BT.2408."""
 
+GAIN_MAP = {"from": (0.15, 0.5), "to": (0.6, 1.0), "stops": (1.0, 3.3), "given": (0.8, 1.5), "kept": (0.3, 0.75)}
+"""Of `gain_mapped`: SDR signal between which the gain begins and is whole, its largest value in stops, how much of what SDR
+compressed it gives back, and what slope the phone's tone mapping left."""
+
+FINISH = {"white": (0.8, 1.2), "contrast": (1.0, 1.6)}
+"""Of phones: light that the brightest 0.5 % are stretched to, and the power about mid-grey after it."""
+
 
 Light = Array
 """Planar pictures (..., 3, H, W), numpy or torch on any device: what is made of them is of the same kind, there."""
@@ -64,6 +71,7 @@ class Variety:
         blacks: the master is as black where the SDR version is black.
         graphics: the pair is a drawing (`graphics`).
         local: the operator is `operators.local_tone_map`, beside its turn among the others.
+        gain_maps: the pair is a photograph of a phone: SDR by strong local tone mapping, and `gain_mapped`.
     """
 
     peaks: float = 0.0
@@ -76,6 +84,7 @@ class Variety:
     blacks: float = 0.0
     graphics: float = 0.0
     local: float = 0.0
+    gain_maps: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the shares.
@@ -112,8 +121,10 @@ def make_pair(
     Raises:
         InputError: the view is black.
     """
-    name = operator or random_operator(rng, variety)
     xp = namespace(view)
+    if operator is None and variety.gain_maps and rng.random() < variety.gain_maps:
+        return _photograph(precise(xp.moveaxis(view, -1, 0)), rng, look, variety, primaries)
+    name = operator or random_operator(rng, variety)
     exposed = expose(precise(xp.moveaxis(view, -1, 0)), rng, primaries)  # (3, H, W)
     hdr_light, sdr_light = gamuts(exposed, primaries, rng, variety)
     shown = _grade(operators.OPERATORS[name](sdr_light, rng), rng, look)
@@ -121,6 +132,48 @@ def make_pair(
     sdr = deliver(bt1886_inverse_eotf(shown)[None], rng, variety)[0]
     hdr = master(hdr_light, sdr, peak=random_peak(rng, variety), primaries="bt2020")
     return Pair(xp.astype(sdr, xp.float32), xp.astype(hdr, xp.float32), name)
+
+
+def _photograph(view: Light, rng: np.random.Generator, look: float, variety: Variety, primaries: str) -> Pair:
+    """A pair as phones write it: (3, H, W) light -> SDR that is meant to be seen as it is, and more light where it is bright."""
+    xp = namespace(view)
+    scene, sdr_light = gamuts(expose(view, rng, primaries), primaries, rng, variety)
+    shown = _grade(_finished(operators.local_tone_map(sdr_light, rng, GAIN_MAP["kept"]), rng), rng, look)
+    sdr = deliver(bt1886_inverse_eotf(shown)[None], rng, variety)[0]
+    hdr = shouldered(gain_mapped(scene, shown, rng) * REFERENCE_WHITE, random_peak(rng, variety))
+    return Pair(xp.astype(sdr, xp.float32), xp.astype(hdr, xp.float32), "gain_map")
+
+
+def _finished(shown: Light, rng: np.random.Generator) -> Light:
+    """SDR light (3, H, W) stretched to white and with the contrast that local tone mapping took from it."""
+    xp = namespace(shown)
+    bright = float(np.percentile(on_host(xp.max(shown, axis=-3)), 99.5))
+    stretched = shown * (rng.uniform(*FINISH["white"]) / max(bright, 1e-3))
+    finished: Light = xp.clip(0.18 * (stretched / 0.18) ** rng.uniform(*FINISH["contrast"]), 0, 1)
+    return finished
+
+
+def gain_mapped(scene: Light, shown: Light, rng: np.random.Generator) -> Light:
+    """Light of a photograph with a gain map, BT.2020, 1.0 = reference white: the SDR picture, brighter where it is bright.
+
+    Up to mid-tones it is the SDR picture itself, at the level that BT.2408 gives it. Above, the gain is what the SDR picture has
+    compressed of the scene, relative to what it compressed below; its colours are those of the SDR picture. Such gains are
+    what ISO 21496-1 files hold, one channel of them.
+
+    Args:
+        scene: (3, H, W) light, BT.2020, any scale.
+        shown: (3, H, W) SDR light, BT.709, [0, 1].
+        rng: every random choice comes from it.
+    """
+    xp = namespace(scene)
+    graded = convert(shown, "bt709", "bt2020")
+    lost = xp.log2(xp.maximum(luminance(scene, "bt2020"), 1e-9) / xp.maximum(luminance(graded, "bt2020"), 1e-9))  # (1, H, W)
+    signal = xp.max(bt1886_inverse_eotf(shown), axis=-3, keepdims=True)  # (1, H, W)
+    begins, whole = rng.uniform(*GAIN_MAP["from"]), rng.uniform(*GAIN_MAP["to"])
+    below = lost[_usable(signal) & (signal < begins)]
+    anchor = float(np.median(on_host(below))) if below.shape[0] else float(np.percentile(on_host(lost), 20))
+    gain = xp.clip(rng.uniform(*GAIN_MAP["given"]) * (lost - anchor), 0, rng.uniform(*GAIN_MAP["stops"]))
+    return graded * 2.0 ** (gain * _smooth_step(signal, (begins, whole)))
 
 
 def make_frames(
@@ -280,10 +333,15 @@ def master(light: Light, sdr: Light, peak: float = MASTER_PEAK, primaries: str =
     xp = namespace(light)
     scene = luminance(light, primaries)
     usable = _usable(xp.max(sdr, axis=-3, keepdims=True)) & (scene > 0)
-    hdr = convert(light * _level(reference, scene, usable, REFERENCE_WHITE), primaries, "bt2020")
-    brightest = xp.max(hdr, axis=-3, keepdims=True)
-    shouldered = pq_eotf(bt2390_eetf(pq_inverse_eotf(brightest), peak))
-    return pq_inverse_eotf(hdr * (shouldered / xp.maximum(brightest, 1e-6)))
+    return shouldered(convert(light * _level(reference, scene, usable, REFERENCE_WHITE), primaries, "bt2020"), peak)
+
+
+def shouldered(light: Light, peak: float) -> Light:
+    """PQ signal of light (..., 3, H, W), BT.2020, cd/m2, whose largest channel goes through a BT.2390 shoulder to `peak`."""
+    xp = namespace(light)
+    brightest = xp.max(light, axis=-3, keepdims=True)
+    held = pq_eotf(bt2390_eetf(pq_inverse_eotf(brightest), peak))
+    return pq_inverse_eotf(light * (held / xp.maximum(brightest, 1e-6)))
 
 
 def _usable(signal: Array) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ NEAR = Displacement()
 """No pairs of frames with their flow."""
 
 TABLES: Mapping[str, type[Any]] = {"variety": Variety, "motion": Motion, "displacement": Displacement}
-"""Fields of a recipe that are tables in its file."""
+"""Fields of a recipe that are tables in its file, beside `network`, whose fields are the network's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +67,8 @@ class Recipe:
         references: of a key frame that is recovered; 0 for none. `motion` is that of a frame; they lie further apart.
         segments: learn to propagate key frames over the frames between them; `first_stage` recovers them.
         flow: weight of the flow's correction beside L1, of key frames.
+        fresh: modules of the network that do not take the weights of `after`: what they give means something else there.
+        network: arguments that the network is made with, where they are not its defaults; a table `[network]`, and one of the card.
     """
 
     model: str
@@ -96,6 +98,8 @@ class Recipe:
     references: int = 0
     segments: bool = False
     flow: float = 0.0
+    fresh: tuple[str, ...] = ()
+    network: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check what is said of clips and of flow.
@@ -203,16 +207,21 @@ def load(name: str) -> Recipe:
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
         raise InputError(f"train: unknown recipe {name!r}; choose one of {known}")
     values = tomllib.loads(path.read_text(encoding="utf-8"))
-    fields = {field.name for field in dataclasses.fields(Recipe) if field.default is dataclasses.MISSING}
-    optional = {field.name for field in dataclasses.fields(Recipe)} - fields - set(TABLES)
+    needed = {each.name for each in dataclasses.fields(Recipe) if _has_no_default(each)}
+    optional = {each.name for each in dataclasses.fields(Recipe)} - needed - set(TABLES)
     tables = {name: values.pop(name, {}) for name in TABLES}
-    differs = (set(values) - optional) ^ fields
+    differs = (set(values) - optional) ^ needed
     for name, kind in TABLES.items():
-        differs |= set(tables[name]) - {field.name for field in dataclasses.fields(kind)}
+        differs |= set(tables[name]) - {each.name for each in dataclasses.fields(kind)}
     if differs:
-        known = f"{', '.join(sorted(fields))} and may have {', '.join(sorted(optional))}"
+        known = f"{', '.join(sorted(needed))} and may have {', '.join(sorted(optional))}"
         raise InputError(f"train: {path} must have the fields {known}; it differs in {', '.join(sorted(differs))}")
+    values["fresh"] = tuple(values.get("fresh", ()))
     values["phases"] = tuple(Phase(**phase) for phase in values["phases"])
     motion = dataclasses.replace(UNCUT, **tables["motion"])
     displacement = Displacement(**tables["displacement"])
     return Recipe(**values, variety=Variety(**tables["variety"]), motion=motion, displacement=displacement)
+
+
+def _has_no_default(each: dataclasses.Field[Any]) -> bool:
+    return each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING

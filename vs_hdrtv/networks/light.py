@@ -1,0 +1,63 @@
+"""Between SDR signal, light and PQ inside of networks: what they give as a change of light instead of a signal."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..color.arrays import mix_channels
+from ..color.gamut import convert, luminance, rgb_to_xyz
+from ..color.transfer import REFERENCE_WHITE, bt1886_eotf, pq_inverse_eotf
+
+DARKEST = 1e-6
+"""cd/m2 (PQ 1.2e-4) below which light is not encoded: at 0 the slope of PQ is infinite."""
+
+STOPS = 8.0
+"""Largest gain, up or down: more than PQ has above and below what one would look at."""
+
+
+def decoded(signal: Tensor) -> Tensor:
+    """BT.1886 signal -> light, 1.0 = white, in float32 at least: half precision holds no dark light. Any shape."""
+    return bt1886_eotf(signal.to(torch.promote_types(signal.dtype, torch.float32)))  # type: ignore[no-any-return]
+
+
+def encoded(light: Tensor) -> Tensor:
+    """Light, 1.0 = reference white, -> PQ signal. Any shape."""
+    return pq_inverse_eotf((REFERENCE_WHITE * light).clamp(min=DARKEST))  # type: ignore[no-any-return]
+
+
+def _hue_turn() -> NDArray[np.float64]:
+    """(3, 3) matrix that turns what remains of a BT.2020 colour without its luminance by a right angle of RGB, luminance staying 0."""
+    weights = rgb_to_xyz("bt2020")[1]
+    one = np.array([weights[1], -weights[0], 0.0])
+    one = one / np.linalg.norm(one)
+    other = np.cross(weights / np.linalg.norm(weights), one)
+    turn: NDArray[np.float64] = np.outer(other, one) - np.outer(one, other)
+    return turn
+
+
+_HUE_TURN = _hue_turn()
+
+
+def changed(sdr: Tensor, change: Tensor) -> Tensor:
+    """The BT.2408 mapping of `sdr` with another gain, saturation and hue at every pixel.
+
+    What was neutral stays neutral, what was black stays black, and a gain alone leaves chromaticity as it is, whatever `change` is.
+
+    Args:
+        sdr: (N, 3, H, W) BT.709 signal.
+        change: (N, 3, H, W): gain in stops; logarithm of what multiplies the colour's distance from grey of its luminance; tangent
+            of the angle by which its hue turns, bounded by tanh. 0 everywhere is BT.2408-7, section 5.1.3.
+
+    Returns:
+        (N, 3, H, W) BT.2020 PQ signal, of `change`'s type.
+    """
+    light = convert(decoded(sdr), "bt709", "bt2020")  # (N, 3, H, W)
+    gain, saturation, turn = change.to(light.dtype).split(1, dim=1)  # (N, 1, H, W) each
+    grey = luminance(light, "bt2020")  # (N, 1, H, W)
+    color = light - grey
+    color = color + torch.tanh(turn) * mix_channels(_HUE_TURN, color)
+    light = torch.exp2(gain.clamp(-STOPS, STOPS)) * (grey + torch.exp(saturation.clamp(max=1.0)) * color)
+    return encoded(light).to(change.dtype)
