@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from vs_hdrtv import weights
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.metrics import difference
 from vs_hdrtv.networks import registry
@@ -111,11 +112,20 @@ def options(arguments: argparse.Namespace) -> trainer.Options:
     )
 
 
-def start_from(network: nn.Module, path: Path, fresh: Sequence[str] = ()) -> None:
-    """Give `network` the weights of a file, which may be of a network without `ADDED`; modules `fresh` keep their own."""
+def start_from(network: nn.Module, path: Path, fresh: Sequence[str] = (), arguments: Mapping[str, Any] | None = None) -> None:
+    """Give `network` the weights of a file, which may be of a network without `ADDED`; modules `fresh` keep their own.
+
+    A card beside the file must state the same `arguments`, unless some modules are `fresh`: the weights mean something else.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    stated = dict(weights.find(str(path)).arguments) if path.with_suffix(".toml").is_file() else arguments or {}
+    if stated != (arguments or {}) and not fresh:
+        raise InputError(
+            f"train: --start {path} is of a network made with {stated or 'its defaults'}, the recipe's is made with "
+            f"{arguments or 'its defaults'}; start from the weights of the recipe before"
+        )
     try:
         found = load_file(path)
         own = network.state_dict()
@@ -137,11 +147,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         recipe = recipes.load(arguments.recipe)
         torch.set_num_threads(arguments.threads)
         torch.manual_seed(recipe.seed)
-        network = registry.create(
-            recipe.model, **recipe.network, **({} if recipe.dropout is None else {"dropout": recipe.dropout})
-        )
+        dropout = {} if recipe.dropout is None else {"dropout": recipe.dropout}
+        network = registry.create(recipe.model, **recipe.network, **dropout)
         if arguments.start:
-            start_from(network, arguments.start, recipe.fresh)
+            start_from(network, arguments.start, recipe.fresh, recipe.network)
         objective = objectives.create(recipe, arguments.first_stage, arguments.perceptual)
         logging.getLogger(__name__).info("train: %s on %s in %s", arguments.recipe, chosen.device, chosen.precision)
         compiled = not arguments.eager and chosen.device.type != "mps"

@@ -55,6 +55,13 @@ def test_a_network_of_several_parts(tmp_path, quick_export):
         card.graph("align.steady")
 
 
+def test_arguments_are_the_networks(tmp_path, quick_export):
+    arguments = {"output": "light"}
+    card = weights.write(HDCFM(**arguments), "own", tmp_path, model="hdcfm", licence="MIT", arguments=arguments, steady=False)
+    assert card.arguments == arguments
+    assert weights.load_network(card).output == "light"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from vs_hdrtv.color.tone_curves import bt2408
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.networks import registry
 from vs_hdrtv.networks.hdcfm import HDCFM
@@ -95,6 +96,36 @@ def test_what_a_pixel_becomes_depends_on_its_place(arguments, depends):
 def test_unknown_modulation():
     with pytest.raises(InputError, match="hdcfm: unknown modulation 'both'; choose one of global, local, hierarchical"):
         HDCFM(modulation="both")
+
+
+def test_unknown_output():
+    with pytest.raises(InputError, match="hdcfm: unknown output 'pq'; choose one of signal, light"):
+        HDCFM(output="pq")
+
+
+def test_output_of_light_starts_at_bt2408_and_has_no_more_parameters():
+    torch.manual_seed(0)
+    network = HDCFM(output="light").eval()
+    assert sum(parameter.numel() for parameter in network.parameters()) == 100_682
+    assert network.state_dict().keys() == HDCFM().state_dict().keys()
+    sdr = torch.rand(1, 3, 40, 48)
+    with torch.no_grad():
+        torch.testing.assert_close(network(sdr), bt2408(sdr), atol=0.05, rtol=0)
+    network.train()(sdr).sum().backward()
+    assert float(network.last.conv.weight.grad.abs().max()) > 0
+
+
+def test_output_of_light_keeps_grey_and_black_whatever_the_weights_are(shaken):
+    torch.manual_seed(0)
+    network = shaken(HDCFM(output="light")).eval()
+    grey = torch.rand(1, 1, 64, 64).expand(1, 3, 64, 64).clone()
+    grey[..., :8, :] = 0
+    with torch.no_grad():
+        hdr = network(grey)
+        colored = network(torch.rand(1, 3, 64, 64))
+    assert float((hdr.amax(1) - hdr.amin(1)).max()) < 1e-4
+    assert float(hdr[..., :8, :].max()) < 0.5 / 1023
+    assert float((colored - bt2408(torch.rand(1, 3, 64, 64))).abs().max()) > 0.1  # it does change something
 
 
 def test_registry():

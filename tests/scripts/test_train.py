@@ -123,6 +123,29 @@ class TestStart:
             expected, found = plain.eval()(sdr), told["network"].eval()(torch.rand(1, 3, 64, 64), sdr, torch.rand(1, 3, 64, 64))
         torch.testing.assert_close(found, expected)
 
+    def test_modules_that_begin_anew(self, script, told, tmp_path):
+        start = tmp_path / "start.safetensors"
+        save_file(registry.create("hdcfm").state_dict(), start)
+        recipe = recipes.load("hdcfm_light")
+        line = ["hdcfm_light", "--data", str(tmp_path), "--output", str(tmp_path / "run"), "--start", str(start)]
+        assert script.main(line) == 0
+        state, given = told["network"].state_dict(), load_file(start)
+        fresh = {name for name in state if name.startswith(tuple(f"{module}." for module in recipe.fresh))}
+        assert {name.rpartition(".")[0] for name in fresh} >= {"last.conv", "last_global.scale"}
+        assert not any(torch.equal(state[name], given[name]) for name in fresh)
+        assert all(torch.equal(state[name], given[name]) for name in state.keys() - fresh)
+        assert told["network"].output == "light"
+
+    def test_weights_that_mean_something_else_are_refused(self, script, told, tmp_path, monkeypatch):
+        from vs_hdrtv import export, weights
+
+        monkeypatch.setattr(export, "graph_to_onnx", lambda network, path, **signals: path.write_bytes(b"graph"))
+        other = registry.create("hdcfm", output="light")
+        card = weights.write(other, "light", tmp_path, model="hdcfm", licence="MIT", arguments={"output": "light"}, steady=False)
+        line = ["hdcfm_bars", "--data", str(tmp_path), "--output", str(tmp_path / "run"), "--start", str(card.safetensors)]
+        with pytest.raises(InputError, match=r"made with \{'output': 'light'\}, the recipe's is made with its defaults; start"):
+            script.main(line)
+
     @pytest.mark.parametrize("lacks", ["interaction.", "condition."])
     def test_nothing_else_may_lack(self, script, told, tmp_path, lacks):
         state = registry.create("hdcfm_mfi", dropout=0.0).state_dict()

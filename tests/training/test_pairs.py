@@ -226,8 +226,45 @@ def test_renditions_and_local_operators_take_part():
     assert {make(seed, variety=pairs.Variety(local=1.0)).operator for seed in range(4)} == {"local_tone_map"}
 
 
-@pytest.mark.parametrize("name", operators.OPERATORS)
-@pytest.mark.parametrize("variety", [pairs.PLAIN, ALWAYS, pairs.Variety(renditions=1.0)], ids=["plain", "all", "renditions"])
+PHOTOGRAPHS = pairs.Variety(gain_maps=1.0)
+VARIETIES = {"plain": pairs.PLAIN, "all": ALWAYS, "renditions": pairs.Variety(renditions=1.0), "photographs": PHOTOGRAPHS}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_photographs_are_the_sdr_version_and_more_light_where_it_is_bright(seed):
+    pair = make(seed, look=0.0, variety=PHOTOGRAPHS)
+    assert pair.operator == "gain_map"
+    same = bt2408(pair.sdr.astype(np.float64))
+    signal = pair.sdr.max(axis=0)
+    gain = np.log2(luminance(pq_eotf(pair.hdr), "bt2020")[0] / luminance(pq_eotf(same), "bt2020")[0])
+    dark = (signal > 0.1) & (signal < pairs.GAIN_MAP["from"][0])
+    # 4:2:0 moves single pixels; the picture as a whole is that of SDR, at its own level.
+    assert not dark.any() or abs(np.median(gain[dark])) < 0.02
+    assert np.median(gain) > -0.02
+    assert np.percentile(gain, 99) <= pairs.GAIN_MAP["stops"][1] + 0.3
+
+
+def test_gain_maps_brighten_highlights_and_keep_colours():
+    scene_light = np.asarray(convert(light_of(9), "bt709", "bt2020"))
+    shown = np.clip(light_of(9), 0, None) ** 0.5
+    shown = shown / shown.max()  # half of the scene's stops
+    found = [pairs.gain_mapped(scene_light, shown, np.random.default_rng(seed)) for seed in range(20)]
+    graded = np.asarray(convert(shown, "bt709", "bt2020"))
+    for each in found:
+        gain = each / graded
+        np.testing.assert_allclose(gain, gain[:1].repeat(3, axis=0))  # one channel
+        assert gain.min() >= 1 - 1e-9
+        assert gain.max() <= 2 ** pairs.GAIN_MAP["stops"][1] + 1e-9
+    assert max(each.max() / graded.max() for each in found) > 2
+
+
+def test_photographs_are_left_out_where_an_operator_is_asked_for():
+    asked = make(3, operator="reinhard", variety=PHOTOGRAPHS)
+    np.testing.assert_array_equal(asked.hdr, make(3, operator="reinhard").hdr)
+
+
+@pytest.mark.parametrize("name", [None, *operators.OPERATORS])
+@pytest.mark.parametrize("variety", VARIETIES.values(), ids=VARIETIES)
 def test_torch_makes_the_same_pairs(name, variety):
     torch = pytest.importorskip("torch")
     view = scene(7)

@@ -4,7 +4,7 @@ import pytest
 
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.networks import registry
-from vs_hdrtv.training import clips, pairs, recipes
+from vs_hdrtv.training import checkpoints, clips, pairs, recipes
 
 
 def write(folder, monkeypatch, text):
@@ -68,6 +68,18 @@ def test_variety_may_be_left_out_and_is_checked(tmp_path, monkeypatch):
     write(tmp_path, monkeypatch, OWN + "[variety]\npeak = 0.25\n")
     with pytest.raises(InputError, match="it differs in peak"):
         recipes.load("own")
+
+
+def test_arguments_of_the_network(tmp_path, monkeypatch):
+    write(tmp_path, monkeypatch, OWN)
+    assert (recipes.load("own").network, recipes.load("own").fresh) == ({}, ())
+    plain = checkpoints.identity("own", recipes.load("own"))
+    assert "network" not in plain["fields"]  # checkpoints of before there was such a field go on
+    write(tmp_path, monkeypatch, OWN.replace("seed", 'fresh = ["last.conv"]\nseed') + '[network]\noutput = "light"\n')
+    recipe = recipes.load("own")
+    assert (recipe.network, recipe.fresh) == ({"output": "light"}, ("last.conv",))
+    assert registry.create(recipe.model, **recipe.network).output == "light"
+    assert checkpoints.identity("own", recipe)["fields"]["network"] == {"output": "light"}
 
 
 def test_losses_in_words():

@@ -29,7 +29,7 @@ def encoded(light: Tensor) -> Tensor:
 
 
 def _hue_turn() -> NDArray[np.float64]:
-    """(3, 3) matrix that turns what remains of a BT.2020 colour without its luminance by a right angle of RGB, luminance staying 0."""
+    """(3, 3) matrix that turns a BT.2020 colour less the grey of its luminance by a right angle of RGB; luminance stays 0."""
     weights = rgb_to_xyz("bt2020")[1]
     one = np.array([weights[1], -weights[0], 0.0])
     one = one / np.linalg.norm(one)
@@ -44,18 +44,18 @@ _HUE_TURN = _hue_turn()
 def changed(sdr: Tensor, change: Tensor) -> Tensor:
     """The BT.2408 mapping of `sdr` with another gain, saturation and hue at every pixel.
 
-    What was neutral stays neutral, what was black stays black, and a gain alone leaves chromaticity as it is, whatever `change` is.
+    Whatever `change` is, grey stays grey and black stays black; a gain alone leaves chromaticity as it is.
 
     Args:
         sdr: (N, 3, H, W) BT.709 signal.
-        change: (N, 3, H, W): gain in stops; logarithm of what multiplies the colour's distance from grey of its luminance; tangent
-            of the angle by which its hue turns, bounded by tanh. 0 everywhere is BT.2408-7, section 5.1.3.
+        change: (N, 3, H, W): gain in stops (held to +-`STOPS`); logarithm of what multiplies the distance from grey of the same
+            luminance (held to 1); what tanh makes the tangent of the hue's turn. 0 everywhere is BT.2408-7, section 5.1.3.
 
     Returns:
         (N, 3, H, W) BT.2020 PQ signal, of `change`'s type.
     """
     light = convert(decoded(sdr), "bt709", "bt2020")  # (N, 3, H, W)
-    gain, saturation, turn = change.to(light.dtype).split(1, dim=1)  # (N, 1, H, W) each
+    gain, saturation, turn = change.to(light.dtype).chunk(3, dim=1)  # (N, 1, H, W) each
     grey = luminance(light, "bt2020")  # (N, 1, H, W)
     color = light - grey
     color = color + torch.tanh(turn) * mix_channels(_HUE_TURN, color)

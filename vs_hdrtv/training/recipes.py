@@ -68,7 +68,7 @@ class Recipe:
         segments: learn to propagate key frames over the frames between them; `first_stage` recovers them.
         flow: weight of the flow's correction beside L1, of key frames.
         fresh: modules of the network that do not take the weights of `after`: what they give means something else there.
-        network: arguments that the network is made with, where they are not its defaults; a table `[network]`, and one of the card.
+        network: arguments that the network is made with, where they are not its defaults; a table `[network]`.
     """
 
     model: str
