@@ -156,7 +156,8 @@ def test_a_shipped_network_in_tiles(comfy, batch, module, monkeypatch):
     plain = blocks.dynamic_filter
     monkeypatch.setattr(blocks, "dynamic_filter", small)
     found = run(comfy, images)
-    torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
+    # Sums over pieces are rounded otherwise, and what is rounded is a gain in stops: a hundredth of a 10-bit code.
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
     assert (
         seen.count(300) == 2 and max(set(seen) - {300}) == 224
     )  # whole, and whole without other models; then 160 and their halo
