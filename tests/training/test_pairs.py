@@ -227,7 +227,13 @@ def test_renditions_and_local_operators_take_part():
 
 
 PHOTOGRAPHS = pairs.Variety(gain_maps=1.0)
-VARIETIES = {"plain": pairs.PLAIN, "all": ALWAYS, "renditions": pairs.Variety(renditions=1.0), "photographs": PHOTOGRAPHS}
+VARIETIES = {
+    "plain": pairs.PLAIN,
+    "all": ALWAYS,
+    "renditions": pairs.Variety(renditions=1.0),
+    "photographs": PHOTOGRAPHS,
+    "blends": pairs.Variety(blends=1.0),
+}
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -261,6 +267,19 @@ def test_gain_maps_brighten_highlights_and_keep_colours():
 def test_photographs_are_left_out_where_an_operator_is_asked_for():
     asked = make(3, operator="reinhard", variety=PHOTOGRAPHS)
     np.testing.assert_array_equal(asked.hdr, make(3, operator="reinhard").hdr)
+
+
+def test_blends_lie_between_and_rise(monkeypatch):
+    monkeypatch.setattr(operators, "TRAINED", ("reinhard", "camera_clip"))
+    blends = pairs.Variety(blends=1.0)
+    first, again, plain = make(4, variety=blends), make(4, variety=blends), make(4)
+    np.testing.assert_array_equal(first.sdr, again.sdr)
+    assert not np.array_equal(first.sdr, plain.sdr)
+    ramp = np.repeat(np.linspace(0, 1, 200)[None, None], 3, axis=0)  # (3, 1, 200)
+    for seed in range(40):
+        bent = pairs._blend(ramp, ramp**1.5, np.random.default_rng(seed))
+        assert np.diff(bent[0, 0]).min() >= 0
+        np.testing.assert_allclose(bent[:, 0, [0, -1]], [[0, 1]] * 3, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", [None, *operators.OPERATORS])

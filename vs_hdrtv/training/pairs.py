@@ -9,7 +9,7 @@ import numpy as np
 from ..color.arrays import Array, constant, mix_channels, namespace, on_host, precise
 from ..color.gamut import conversion_matrix, convert, luminance
 from ..color.tone_curves import bt2390_eetf, bt2408
-from ..color.transfer import REFERENCE_WHITE, bt1886_inverse_eotf, pq_eotf, pq_inverse_eotf
+from ..color.transfer import REFERENCE_WHITE, bt1886_eotf, bt1886_inverse_eotf, pq_eotf, pq_inverse_eotf
 from ..errors import InputError
 from . import compression, operators
 
@@ -39,8 +39,11 @@ GAIN_MAP = {"from": (0.15, 0.5), "to": (0.6, 1.0), "stops": (1.0, 3.3), "given":
 """Of `gain_mapped`: SDR signal between which the gain begins and is whole, its largest value in stops, how much of what SDR
 compressed it gives back, and what slope the phone's tone mapping left."""
 
-FINISH = {"white": (0.8, 1.2), "contrast": (1.0, 1.6)}
-"""Of phones: light that the brightest 0.5 % are stretched to, and the power about mid-grey after it."""
+FINISH = {"white": (0.8, 1.2), "contrast": (1.0, 2.0), "pivot": (0.18, 0.7), "black": (0.0, 0.01)}
+"""Of phones: light that the brightest 0.5 % are stretched to, the power after it, the light that it leaves, what becomes black."""
+
+BEND = {"gamma": 0.12, "s": 0.35, "steepest": 0.8}
+"""Of `_blend`: deviations of the logarithm of a power of the signal and of an S-curve's strength, which is monotonic below 1."""
 
 
 Light = Array
@@ -71,6 +74,7 @@ class Variety:
         blacks: the master is as black where the SDR version is black.
         graphics: the pair is a drawing (`graphics`).
         local: the operator is `operators.local_tone_map`, beside its turn among the others.
+        blends: the operator is a mix of two, bent at random: what lies between the families that there are.
         gain_maps: the pair is a photograph of a phone: SDR by strong local tone mapping, and `gain_mapped`.
     """
 
@@ -84,6 +88,7 @@ class Variety:
     blacks: float = 0.0
     graphics: float = 0.0
     local: float = 0.0
+    blends: float = 0.0
     gain_maps: float = 0.0
 
     def __post_init__(self) -> None:
@@ -127,11 +132,28 @@ def make_pair(
     name = operator or random_operator(rng, variety)
     exposed = expose(precise(xp.moveaxis(view, -1, 0)), rng, primaries)  # (3, H, W)
     hdr_light, sdr_light = gamuts(exposed, primaries, rng, variety)
-    shown = _grade(operators.OPERATORS[name](sdr_light, rng), rng, look)
+    toned = operators.OPERATORS[name](sdr_light, rng)
+    if operator is None and variety.blends and rng.random() < variety.blends:
+        toned = _blend(toned, operators.OPERATORS[random_operator(rng, variety)](sdr_light, rng), rng)
+    shown = _grade(toned, rng, look)
     hdr_light = _graded(hdr_light, shown, rng, variety)
     sdr = deliver(bt1886_inverse_eotf(shown)[None], rng, variety)[0]
     hdr = master(hdr_light, sdr, peak=random_peak(rng, variety), primaries="bt2020")
     return Pair(xp.astype(sdr, xp.float32), xp.astype(hdr, xp.float32), name)
+
+
+def _blend(one: Light, other: Light, rng: np.random.Generator) -> Light:
+    """A mix of two SDR pictures of the same scene light, (3, H, W) SDR light each, its signal bent by a power and an S-curve.
+
+    A network that knows a handful of curves tells them apart and is sure of itself; real material has none of them.
+    """
+    xp = namespace(one)
+    share = rng.uniform(0.1, 0.9)
+    signal = share * bt1886_inverse_eotf(one) + (1 - share) * bt1886_inverse_eotf(other)
+    signal = xp.clip(signal, 0, 1) ** float(np.exp(rng.normal(0, BEND["gamma"])))
+    strength = float(np.clip(rng.normal(0, BEND["s"]), -BEND["steepest"], BEND["steepest"]))
+    bent: Light = bt1886_eotf(xp.clip(signal + strength * signal * (1 - signal) * (2 * signal - 1), 0, 1))
+    return bent
 
 
 def _photograph(view: Light, rng: np.random.Generator, look: float, variety: Variety, primaries: str) -> Pair:
@@ -149,7 +171,10 @@ def _finished(shown: Light, rng: np.random.Generator) -> Light:
     xp = namespace(shown)
     bright = float(np.percentile(on_host(xp.max(shown, axis=-3)), 99.5))
     stretched = shown * (rng.uniform(*FINISH["white"]) / max(bright, 1e-3))
-    finished: Light = xp.clip(0.18 * (stretched / 0.18) ** rng.uniform(*FINISH["contrast"]), 0, 1)
+    pivot = rng.uniform(*FINISH["pivot"])
+    contrasty = pivot * (stretched / pivot) ** rng.uniform(*FINISH["contrast"])
+    black = rng.uniform(*FINISH["black"])
+    finished: Light = xp.clip((contrasty - black) / (1 - black), 0, 1)
     return finished
 
 
