@@ -17,10 +17,17 @@ import numpy as np
 from ..color.arrays import Array, constant, namespace, on_host
 from ..color.gamut import convert, luminance
 from ..color.tone_curves import bt2390_eetf, bt2446a_to_sdr, bt2446c_to_sdr
-from ..color.transfer import REFERENCE_WHITE, bt1886_eotf, pq_eotf, pq_inverse_eotf
+from ..color.transfer import REFERENCE_WHITE, bt1886_eotf, bt1886_inverse_eotf, pq_eotf, pq_inverse_eotf
 
 Light = Array
 Operator = Callable[[Light, np.random.Generator], Light]
+
+PHONE = {"white": (0.8, 1.2), "contrast": (1.0, 2.0), "pivot": (0.18, 0.7), "black": (0.0, 0.01), "slope": (0.3, 0.75)}
+"""Of `phone`: light that the brightest 0.5 % are stretched to, the power after it and the light that this leaves, the light that
+becomes black, and the slope that local tone mapping has left before."""
+
+BEND = {"gamma": 0.12, "s": 0.35, "steepest": 0.8}
+"""Of `blend`: deviations of the logarithm of a power of the signal and of an S-curve's strength, which is monotonic below 1."""
 
 
 def _by_luminance(light: Light, curve: Callable[[Light], Light]) -> Light:
@@ -168,6 +175,36 @@ def local_tone_map(light: Light, rng: np.random.Generator, kept: tuple[float, fl
     scaled = 0.18 * xp.maximum(y + vibrance * (light - y), 0) / y * (mapped / 0.18)
     shown: Light = xp.clip((1 - xp.exp(-k * scaled)) / (1 - np.exp(-k * rng.uniform(1.5, 4.0))), 0, 1)
     return shown
+
+
+def phone(light: Light, rng: np.random.Generator) -> Light:
+    """A phone's photograph: strong local tone mapping, stretched to white, and the contrast back that it took.
+
+    None of `OPERATORS`: its HDR version is not the scene, but what its gain map makes of it (`renditions.gain_mapped`).
+    """
+    xp = namespace(light)
+    shown = local_tone_map(light, rng, PHONE["slope"])
+    bright = float(np.percentile(on_host(xp.max(shown, axis=-3)), 99.5))
+    stretched = shown * (rng.uniform(*PHONE["white"]) / max(bright, 1e-3))
+    pivot = rng.uniform(*PHONE["pivot"])
+    contrasty = pivot * (stretched / pivot) ** rng.uniform(*PHONE["contrast"])
+    black = rng.uniform(*PHONE["black"])
+    finished: Light = xp.clip((contrasty - black) / (1 - black), 0, 1)
+    return finished
+
+
+def blend(one: Light, other: Light, rng: np.random.Generator) -> Light:
+    """A mix of two SDR pictures of the same scene light, (3, H, W) SDR light each, its signal bent by a power and an S-curve.
+
+    A network that knows a handful of curves tells them apart and is sure of itself; real material has none of them.
+    """
+    xp = namespace(one)
+    share = rng.uniform(0.1, 0.9)
+    signal = share * bt1886_inverse_eotf(one) + (1 - share) * bt1886_inverse_eotf(other)
+    signal = xp.clip(signal, 0, 1) ** float(np.exp(rng.normal(0, BEND["gamma"])))
+    strength = float(np.clip(rng.normal(0, BEND["s"]), -BEND["steepest"], BEND["steepest"]))
+    bent: Light = bt1886_eotf(xp.clip(signal + strength * signal * (1 - signal) * (2 * signal - 1), 0, 1))
+    return bent
 
 
 def bt2446a(light: Light, rng: np.random.Generator) -> Light:

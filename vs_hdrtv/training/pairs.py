@@ -9,9 +9,10 @@ import numpy as np
 from ..color.arrays import Array, constant, mix_channels, namespace, on_host, precise
 from ..color.gamut import conversion_matrix, convert, luminance
 from ..color.tone_curves import bt2390_eetf, bt2408
-from ..color.transfer import REFERENCE_WHITE, bt1886_eotf, bt1886_inverse_eotf, pq_eotf, pq_inverse_eotf
+from ..color.transfer import REFERENCE_WHITE, bt1886_inverse_eotf, pq_eotf, pq_inverse_eotf
 from ..errors import InputError
 from . import compression, operators
+from .renditions import gain_mapped, level, rendition, usable_pixels
 
 MASTER_PEAK = 1000.0
 """cd/m2 of the HDR masters' shoulder unless `Variety.peaks` says otherwise."""
@@ -22,28 +23,8 @@ PEAKS = (600.0, 4000.0)
 GAMUT_EXPANSION = 0.6
 """Largest share of the way from BT.709 to BT.2020 primaries that a scene's colours are moved."""
 
-CLIPPED = 0.98
-"""SDR signal from which a pixel counts as clipped when levels are matched."""
-
 KEPT = (0.2, 0.9)
 """How much of the SDR version's grade a rendition keeps below the highlights (geometric mean with scene light)."""
-
-HIGHLIGHTS = (0.4, 1.0)
-"""SDR signal between which a rendition passes over from the grade to scene light."""
-
-BLACKS = (0.05, 0.2)
-"""SDR signal up to which a master with kept blacks is as dark as its SDR version, and from which it is not held to it: 0.15 and
-4 cd/m2 by BT.2408."""
-
-GAIN_MAP = {"from": (0.15, 0.5), "to": (0.6, 1.0), "stops": (1.0, 3.3), "given": (0.8, 1.5), "kept": (0.3, 0.75)}
-"""Of `gain_mapped`: SDR signal between which the gain begins and is whole, its largest value in stops, how much of what SDR
-compressed it gives back, and what slope the phone's tone mapping left."""
-
-FINISH = {"white": (0.8, 1.2), "contrast": (1.0, 2.0), "pivot": (0.18, 0.7), "black": (0.0, 0.01)}
-"""Of phones: light that the brightest 0.5 % are stretched to, the power after it, the light that it leaves, what becomes black."""
-
-BEND = {"gamma": 0.12, "s": 0.35, "steepest": 0.8}
-"""Of `_blend`: deviations of the logarithm of a power of the signal and of an S-curve's strength, which is monotonic below 1."""
 
 
 Light = Array
@@ -134,7 +115,7 @@ def make_pair(
     hdr_light, sdr_light = gamuts(exposed, primaries, rng, variety)
     toned = operators.OPERATORS[name](sdr_light, rng)
     if operator is None and variety.blends and rng.random() < variety.blends:
-        toned = _blend(toned, operators.OPERATORS[random_operator(rng, variety)](sdr_light, rng), rng)
+        toned = operators.blend(toned, operators.OPERATORS[random_operator(rng, variety)](sdr_light, rng), rng)
     shown = _grade(toned, rng, look)
     hdr_light = _graded(hdr_light, shown, rng, variety)
     sdr = deliver(bt1886_inverse_eotf(shown)[None], rng, variety)[0]
@@ -142,63 +123,14 @@ def make_pair(
     return Pair(xp.astype(sdr, xp.float32), xp.astype(hdr, xp.float32), name)
 
 
-def _blend(one: Light, other: Light, rng: np.random.Generator) -> Light:
-    """A mix of two SDR pictures of the same scene light, (3, H, W) SDR light each, its signal bent by a power and an S-curve.
-
-    A network that knows a handful of curves tells them apart and is sure of itself; real material has none of them.
-    """
-    xp = namespace(one)
-    share = rng.uniform(0.1, 0.9)
-    signal = share * bt1886_inverse_eotf(one) + (1 - share) * bt1886_inverse_eotf(other)
-    signal = xp.clip(signal, 0, 1) ** float(np.exp(rng.normal(0, BEND["gamma"])))
-    strength = float(np.clip(rng.normal(0, BEND["s"]), -BEND["steepest"], BEND["steepest"]))
-    bent: Light = bt1886_eotf(xp.clip(signal + strength * signal * (1 - signal) * (2 * signal - 1), 0, 1))
-    return bent
-
-
 def _photograph(view: Light, rng: np.random.Generator, look: float, variety: Variety, primaries: str) -> Pair:
     """A pair as phones write it: (3, H, W) light -> SDR that is meant to be seen as it is, and more light where it is bright."""
     xp = namespace(view)
     scene, sdr_light = gamuts(expose(view, rng, primaries), primaries, rng, variety)
-    shown = _grade(_finished(operators.local_tone_map(sdr_light, rng, GAIN_MAP["kept"]), rng), rng, look)
+    shown = _grade(operators.phone(sdr_light, rng), rng, look)
     sdr = deliver(bt1886_inverse_eotf(shown)[None], rng, variety)[0]
     hdr = shouldered(gain_mapped(scene, shown, rng) * REFERENCE_WHITE, random_peak(rng, variety))
     return Pair(xp.astype(sdr, xp.float32), xp.astype(hdr, xp.float32), "gain_map")
-
-
-def _finished(shown: Light, rng: np.random.Generator) -> Light:
-    """SDR light (3, H, W) stretched to white and with the contrast that local tone mapping took from it."""
-    xp = namespace(shown)
-    bright = float(np.percentile(on_host(xp.max(shown, axis=-3)), 99.5))
-    stretched = shown * (rng.uniform(*FINISH["white"]) / max(bright, 1e-3))
-    pivot = rng.uniform(*FINISH["pivot"])
-    contrasty = pivot * (stretched / pivot) ** rng.uniform(*FINISH["contrast"])
-    black = rng.uniform(*FINISH["black"])
-    finished: Light = xp.clip((contrasty - black) / (1 - black), 0, 1)
-    return finished
-
-
-def gain_mapped(scene: Light, shown: Light, rng: np.random.Generator) -> Light:
-    """Light of a photograph with a gain map, BT.2020, 1.0 = reference white: the SDR picture, brighter where it is bright.
-
-    Up to mid-tones it is the SDR picture itself, at the level that BT.2408 gives it. Above, the gain is what the SDR picture has
-    compressed of the scene, relative to what it compressed below; its colours are those of the SDR picture. Such gains are
-    what ISO 21496-1 files hold, one channel of them.
-
-    Args:
-        scene: (3, H, W) light, BT.2020, any scale.
-        shown: (3, H, W) SDR light, BT.709, [0, 1].
-        rng: every random choice comes from it.
-    """
-    xp = namespace(scene)
-    graded = convert(shown, "bt709", "bt2020")
-    lost = xp.log2(xp.maximum(luminance(scene, "bt2020"), 1e-9) / xp.maximum(luminance(graded, "bt2020"), 1e-9))  # (1, H, W)
-    signal = xp.max(bt1886_inverse_eotf(shown), axis=-3, keepdims=True)  # (1, H, W)
-    begins, whole = rng.uniform(*GAIN_MAP["from"]), rng.uniform(*GAIN_MAP["to"])
-    below = lost[_usable(signal) & (signal < begins)]
-    anchor = float(np.median(on_host(below))) if below.shape[0] else float(np.percentile(on_host(lost), 20))
-    gain = xp.clip(rng.uniform(*GAIN_MAP["given"]) * (lost - anchor), 0, rng.uniform(*GAIN_MAP["stops"]))
-    return graded * 2.0 ** (gain * _smooth_step(signal, (begins, whole)))
 
 
 def make_frames(
@@ -268,41 +200,6 @@ def _graded(light: Light, shown: Light, rng: np.random.Generator, variety: Varie
     return rendition(light, shown, kept, blacks) if kept or blacks else light
 
 
-def rendition(light: Light, shown: Light, kept: float, blacks: bool = False) -> Light:
-    """Light of a master that keeps part of its SDR version's grade and has the scene's highlights.
-
-    A colourist grades HDR and SDR alike below the highlights, and so do cameras that write a gain map: scene light alone as
-    target would teach that every contrast and every tint in SDR is to be undone. And what SDR crushed is for the most part meant
-    to be black, or grain: with scene light alone as target, the first codes above black come out grey.
-
-    Args:
-        light: (..., 3, H, W) scene light, BT.2020.
-        shown: (..., 3, H, W) SDR light, BT.709, [0, 1].
-        kept: share of the grade below `HIGHLIGHTS`, [0, 1]; 0 gives scene light.
-        blacks: keep all of it below `BLACKS`.
-
-    Returns:
-        (..., 3, H, W), BT.2020, at the level of `light`.
-    """
-    xp = namespace(light)
-    graded = convert(shown, "bt709", "bt2020")
-    scene, grade = (xp.maximum(luminance(each, "bt2020"), 1e-9) for each in (light, graded))  # (..., 1, H, W)
-    signal = xp.max(bt1886_inverse_eotf(shown), axis=-3, keepdims=True)  # (..., 1, H, W)
-    level = _level(scene, grade, _usable(signal), 1.0)
-    share = kept * (1 - _smooth_step(signal, HIGHLIGHTS))
-    if blacks:
-        share = xp.maximum(share, 1 - _smooth_step(signal, BLACKS))
-    color = (1 - share) * (light / scene) + share * (graded / grade)
-    return color * scene ** (1 - share) * (grade * level) ** share
-
-
-def _smooth_step(signal: Array, edges: tuple[float, float]) -> Array:
-    """0 up to the first edge, 1 from the second on."""
-    low, high = edges
-    t = namespace(signal).clip((signal - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
-
-
 def random_peak(rng: np.random.Generator, variety: Variety) -> float:
     """Peak of a master in cd/m2."""
     if variety.peaks and rng.random() < variety.peaks:
@@ -357,8 +254,8 @@ def master(light: Light, sdr: Light, peak: float = MASTER_PEAK, primaries: str =
     reference = luminance(pq_eotf(bt2408(sdr)), "bt2020")
     xp = namespace(light)
     scene = luminance(light, primaries)
-    usable = _usable(xp.max(sdr, axis=-3, keepdims=True)) & (scene > 0)
-    return shouldered(convert(light * _level(reference, scene, usable, REFERENCE_WHITE), primaries, "bt2020"), peak)
+    usable = usable_pixels(xp.max(sdr, axis=-3, keepdims=True)) & (scene > 0)
+    return shouldered(convert(light * level(reference, scene, usable, REFERENCE_WHITE), primaries, "bt2020"), peak)
 
 
 def shouldered(light: Light, peak: float) -> Light:
@@ -367,20 +264,6 @@ def shouldered(light: Light, peak: float) -> Light:
     brightest = xp.max(light, axis=-3, keepdims=True)
     held = pq_eotf(bt2390_eetf(pq_inverse_eotf(brightest), peak))
     return pq_inverse_eotf(light * (held / xp.maximum(brightest, 1e-6)))
-
-
-def _usable(signal: Array) -> Array:
-    """Where the largest channel of SDR tells a level.
-
-    Below 0.05 of the signal an 8-bit code is worth more than 10 % of light: too coarse to set a level by.
-    """
-    return (signal < CLIPPED) & (signal > 0.05)
-
-
-def _level(one: Array, other: Array, usable: Array, otherwise: float) -> float:
-    """Median ratio of two luminances over usable pixels; `otherwise` where there is none."""
-    ratios = one[usable] / other[usable]
-    return float(np.exp(np.median(np.log(on_host(ratios))))) if ratios.shape[0] else otherwise
 
 
 def to_8bit_420(sdr: Light) -> Light:
