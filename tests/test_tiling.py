@@ -109,6 +109,19 @@ def test_tiles_are_the_whole_frame(card_of, engine, model, name, size):
         ].abs().max() > 10 * bound  # what a tile would be with its own statistics
 
 
+@pytest.mark.parametrize("model", ["hdcfm", "hdcfm_mfi"])
+@pytest.mark.parametrize("size", [(161, 293), (259, 131)])
+def test_conditions_of_a_thumbnail_are_those_of_the_whole_frame(card_of, engine, model, size, monkeypatch):
+    monkeypatch.setitem(ARGUMENTS, model, {"channels": 20, "output": "light", "thumbnail": 48})
+    card = card_of(model)
+    arrays = pictures(card.parts["network"].reads, *size, engine)
+    for graph in ("network.statistics", "network"):
+        whole, tiled = (tiling.TiledEngine(engine, side).load(card, graph)(*arrays) for side in (None, 128))
+        torch.testing.assert_close(tiled, whole, rtol=1e-4, atol=2e-5)
+    alone = engine.load(card)(*(array[:, :, :128, :128] for array in arrays))
+    assert (alone - whole[:, :, :128, :128])[:, :, :32, :32].abs().max() > 2e-4
+
+
 def test_statistics_and_what_takes_them(card_of, engine):
     card = card_of("hdcfm")
     arrays = pictures(card.parts["network"].reads, 70, 150, engine)

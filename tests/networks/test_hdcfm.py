@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vs_hdrtv.color.tone_curves import bt2408
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.networks import registry
+from vs_hdrtv.networks.blocks import thumbnail
 from vs_hdrtv.networks.hdcfm import HDCFM
 
 
@@ -126,6 +128,40 @@ def test_output_of_light_keeps_grey_and_black_whatever_the_weights_are(shaken):
     assert float((hdr.amax(1) - hdr.amin(1)).max()) < 1e-4
     assert float(hdr[..., :8, :].max()) < 0.5 / 1023
     assert float((colored - bt2408(torch.rand(1, 3, 64, 64))).abs().max()) > 0.1  # it does change something
+
+
+THUMBNAIL = {"channels": 20, "thumbnail": 48}
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}  # shares of pixels are float32
+
+
+def test_thumbnail_is_the_mean_of_parts():
+    frame = torch.rand(2, 3, 96, 144, dtype=torch.float64)
+    torch.testing.assert_close(thumbnail(frame, 48), functional.avg_pool2d(frame, (2, 3)), **CLOSE)
+    torch.testing.assert_close(thumbnail(frame[..., :48, :48], 48), frame[..., :48, :48], **CLOSE)
+    odd = thumbnail(torch.rand(1, 1, 33, 50, dtype=torch.float64), 48)  # parts smaller than pixels, and of several
+    assert odd.shape == (1, 1, 48, 48)
+    torch.testing.assert_close(
+        thumbnail(torch.full((1, 1, 37, 1080), 0.3, dtype=torch.float64), 48), torch.full_like(odd, 0.3), **CLOSE
+    )
+
+
+def test_conditions_of_a_thumbnail_are_the_same_at_every_size(shaken):
+    torch.manual_seed(0)
+    plain, network = (shaken(HDCFM(**arguments)).eval() for arguments in ({"channels": 20}, THUMBNAIL))
+    small = torch.rand(1, 3, 48, 48)
+    large = small.repeat_interleave(8, dim=2).repeat_interleave(5, dim=3)  # 384 x 240, the same picture
+    with torch.no_grad():
+        conditions = [network.condition(each) for each in (small, large)]
+        torch.testing.assert_close(conditions[0][0], conditions[1][0], rtol=1e-4, atol=1e-5)
+        cells = [functional.adaptive_avg_pool2d(local, 4) for _, local in conditions]
+        torch.testing.assert_close(*cells, rtol=1e-3, atol=1e-3)
+        first, other = (plain.condition(each)[0] for each in (small, large))
+    assert (first - other).abs().max() > 0.01  # those of the frame itself are not
+
+
+def test_a_thumbnail_that_cannot_be_shrunk():
+    with pytest.raises(InputError, match="hdcfm: thumbnail is 16; give 32 pixels or more, or 0 for the frame itself"):
+        HDCFM(thumbnail=16)
 
 
 def test_registry():

@@ -11,6 +11,7 @@ from torch.nn import functional
 from vs_hdrtv.color.tone_curves import bt2408
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.networks import kpn_mfi, registry
+from vs_hdrtv.networks.blocks import area_matrix
 from vs_hdrtv.networks.kpn_mfi import KPNMFI, MultiFrameInteraction
 
 
@@ -79,7 +80,7 @@ def test_interaction_starts_as_the_identity_and_is_gated(shaken):
 
 @pytest.mark.parametrize(("size", "parts"), [(5, 5), (64, 64), (65, 64), (100, 64), (128, 64), (480, 64)])
 def test_pooling_by_areas(size, parts):
-    matrix = kpn_mfi.area_matrix(torch.zeros(size, dtype=torch.float64))
+    matrix = area_matrix(torch.zeros(size, dtype=torch.float64), kpn_mfi.POSITIONS, at_most=True)
     assert matrix.shape == (parts, size)
     torch.testing.assert_close(matrix.sum(1), torch.ones(parts, dtype=torch.float64), rtol=1e-4, atol=0)
     torch.testing.assert_close(matrix.sum(0), torch.full((size,), parts / size, dtype=torch.float64), rtol=1e-3, atol=0)

@@ -21,20 +21,20 @@ def global_average(x: Tensor) -> Tensor:
     return statistics.statistic(lambda x: x.mean((2, 3), keepdim=True), x.shape[1], 1, 1, of=(x,))
 
 
-def stretched(x: Tensor, size: Sequence[int], factor: int, mode: str) -> Tensor:
+def stretched(x: Tensor, size: Sequence[int], factor: int | None, mode: str) -> Tensor:
     """A map of a frame that was shrunk by halvings, each rounded up, at the frame's size: (N, C, h, w) -> (N, C, H, W).
 
     Args:
         x: the map.
         size: H and W.
-        factor: of all halvings together; h = H / factor, rounded up.
+        factor: of all halvings together; h = H / factor, rounded up. None: the map is the whole frame's, also in a piece of it.
         mode: "nearest" or "bilinear", as `interpolate` has them. In a piece of a frame it is the whole frame's place that counts.
     """
     window = windows.active()
     if window is None:
         return functional.interpolate(x, size=size, mode=mode)
     for axis, span in ((2, window.rows), (3, window.columns)):
-        most, before = -(-span.length // factor), span.start // factor
+        most, before = (-(-span.length // factor), span.start // factor) if factor else (x.shape[axis], 0)
         pixels = torch.arange(span.start, span.stop, dtype=torch.float32, device=x.device)
         scale = torch.tensor(most, dtype=torch.float32, device=x.device) / span.length  # as `interpolate` rounds it
         place = pixels * scale if mode == "nearest" else ((pixels + 0.5) * scale - 0.5).clamp(min=0)
@@ -47,6 +47,42 @@ def stretched(x: Tensor, size: Sequence[int], factor: int, mode: str) -> Tensor:
             nearer = torch.lerp(nearer, x.index_select(axis, above), (place - first).to(x.dtype).reshape(shape))
         x = nearer
     return x
+
+
+def area_matrix(size: Tensor, parts: int, at_most: bool = False, first: int = 0, length: int | None = None) -> Tensor:
+    """What share each pixel of a row has in the means of `parts` equal parts of it: (n,) of the row -> (parts, n).
+
+    Args:
+        size: a row of the map, which says how many pixels there are, and of what type.
+        parts: of the row; where they are more than pixels, several are of one.
+        at_most: no more of them than pixels.
+        first: which pixel of the whole row the row begins with, where it is a piece of one.
+        length: of the whole row, then.
+    """
+    left = torch.arange(size.shape[0], dtype=torch.float32, device=size.device) + first  # left edges of the pixels, (n,)
+    part = (left[:parts] if at_most else torch.arange(parts, dtype=torch.float32, device=size.device))[:, None]  # (parts, 1)
+    width = (left[-1] + 1 if length is None else length) / (part[-1] + 1)
+    overlap = torch.minimum(left + 1, (part + 1) * width) - torch.maximum(left, part * width)  # (parts, n)
+    return (overlap.clamp(min=0) / width).to(size.dtype)
+
+
+def thumbnail(frame: Tensor, side: int) -> Tensor:
+    """A frame squeezed into a square by means over equal parts, a statistic of it: (N, C, H, W) -> (N, C, side, side)."""
+
+    def compute(kept: Tensor) -> Tensor:
+        window = windows.active()
+        if window is None:
+            rows, columns = area_matrix(kept[0, 0, :, 0], side), area_matrix(kept[0, 0, 0], side)
+            return rows @ kept @ columns.T
+        # Its share of the whole, as if all of the frame were like it: means of pieces are weighted by their pixels.
+        spans = window.rows, window.columns
+        rows, columns = (
+            area_matrix(line, side, first=span.first, length=span.length) * (span.length / (span.last - span.first))
+            for line, span in zip((kept[0, 0, :, 0], kept[0, 0, 0]), spans, strict=True)
+        )
+        return rows @ kept @ columns.T
+
+    return statistics.statistic(compute, frame.shape[1], side, side, of=(frame,))
 
 
 def zeroed[Layer: (nn.Conv2d, nn.ConvTranspose2d)](layer: Layer) -> Layer:

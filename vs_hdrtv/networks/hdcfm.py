@@ -6,6 +6,7 @@ Published structure, 100,682 parameters. What the paper leaves open is decided i
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -14,7 +15,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import InputError
-from .blocks import ContextBlock, DecoupledDynamicFilter, InstanceNorm, global_average, scaled_conv1x1, stretched, zeroed
+from . import statistics
+from .blocks import (
+    ContextBlock,
+    DecoupledDynamicFilter,
+    InstanceNorm,
+    global_average,
+    scaled_conv1x1,
+    stretched,
+    thumbnail,
+    zeroed,
+)
 from .light import changed
 
 CONDITIONS = 6
@@ -31,12 +42,14 @@ class HierarchicalModulationEstimation(nn.Module):
         dropout: share of the features that training leaves out.
         wants_vector: False where nothing reads the global vector, which is then None.
         wants_map: the same for the local map.
+        thumbnail: side in pixels of the square that it looks at in place of the frame; 0 for the frame itself, as published.
     """
 
     CHANNELS = (3, 16, 32, 64, 128, 128)
 
-    def __init__(self, dropout: float, wants_vector: bool = True, wants_map: bool = True) -> None:
+    def __init__(self, dropout: float, wants_vector: bool = True, wants_map: bool = True, thumbnail: int = 0) -> None:
         super().__init__()
+        self.thumbnail = thumbnail
         blocks = len(self.CHANNELS) - 1
         self.convs = nn.ModuleList(nn.Conv2d(self.CHANNELS[i], self.CHANNELS[i + 1], 1) for i in range(blocks))
         self.norms = nn.ModuleList(InstanceNorm(c) for c in self.CHANNELS[1:-1])
@@ -50,8 +63,24 @@ class HierarchicalModulationEstimation(nn.Module):
         return self.conditions(self.features(sdr), sdr.shape[2:])
 
     def features(self, sdr: Tensor) -> Tensor:
-        """What both conditions are made of: (N, 3, H, W) -> (N, 128, H/32, W/32), rounded up."""
-        x = sdr
+        """What both conditions are made of: (N, 3, H, W) -> (N, 128, H/32, W/32), rounded up, H and W being the thumbnail's."""
+        if not self.thumbnail:
+            return self._features(sdr)
+        side = -(-self.thumbnail // SHRUNK)
+
+        def compute(x: Tensor) -> Tensor:
+            with statistics.suspended():
+                return self._features(x)
+
+        seen = (thumbnail(sdr, self.thumbnail),)
+        return statistics.statistic(compute, self.CHANNELS[-1], side, side, of=seen, whole=True)
+
+    def apart(self) -> contextlib.AbstractContextManager[None]:
+        """For what is made of `features` alone: those of a thumbnail are statistics of the frame themselves."""
+        return statistics.suspended() if self.thumbnail else contextlib.nullcontext()
+
+    def _features(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, 128, H/32, W/32), rounded up."""
         for index, conv in enumerate(self.convs):
             x = functional.leaky_relu(self.pool(conv(x)), 0.2)  # half the size, rounded up
             if index < len(self.norms):
@@ -62,14 +91,16 @@ class HierarchicalModulationEstimation(nn.Module):
         """`features` -> the global vector (N, 6) and the local map (N, 6, H, W) of `size`."""
         vector = local = None
         if self.global_vector is not None:
-            vector = global_average(self.global_vector(self.dropout(x))).flatten(1)  # (N, 6)
+            with self.apart():
+                vector = global_average(self.global_vector(self.dropout(x))).flatten(1)  # (N, 6)
         if self.local_map is not None:
             local = self._full_size(self.local_map(self.dropout(x)), size)
         return vector, local
 
-    @staticmethod
-    def _full_size(local: Tensor, size: torch.Size) -> Tensor:
+    def _full_size(self, local: Tensor, size: torch.Size) -> Tensor:
         """(N, 6, H/32, W/32) -> (N, 6, H, W)."""
+        if self.thumbnail:  # few and large cells: between them the conditions pass over smoothly
+            return functional.leaky_relu(stretched(local, size, None, "bilinear"), 0.2)
         # The 1x1 convolution commutes with nearest upsampling: done at 1/32, the 128-channel full-size map never exists.
         local = stretched(local, size, SHRUNK, "nearest")  # (N, 6, H, W)
         local = functional.avg_pool2d(local, 3, stride=1, padding=1)
@@ -241,9 +272,11 @@ class HDCFM(nn.Module):
         modulation: key of `MODULATIONS` (M0, M3, M4).
         output: key of `OUTPUTS`: the published network gives the "signal"; "light" gives what `light.changed` does to the BT.2408
             mapping, from which training then starts, and by which grey stays grey and black black.
+        thumbnail: side in pixels of the square that the conditions are made of, squeezed by means; 0 for the frame itself, as
+            published, whose pools and norms see other statistics at every size of frame.
 
     Raises:
-        InputError: there is no such modulation or output.
+        InputError: there is no such modulation or output, or `thumbnail` is too small to be shrunk.
     """
 
     def __init__(
@@ -255,6 +288,7 @@ class HDCFM(nn.Module):
         context: bool = True,
         modulation: str = "hierarchical",
         output: str = "signal",
+        thumbnail: int = 0,
     ) -> None:
         super().__init__()
         if modulation not in MODULATIONS:
@@ -264,7 +298,9 @@ class HDCFM(nn.Module):
         layers = MODULATIONS[modulation]
         blocks = _FILTERS[transformation], _CONTEXTS[context]
         wants = (layers.inner_global is not Unmodulated, layers.inner_local is not Unmodulated)
-        self.condition = HierarchicalModulationEstimation(dropout, *wants)
+        if thumbnail and thumbnail < SHRUNK:
+            raise InputError(f"hdcfm: thumbnail is {thumbnail}; give {SHRUNK} pixels or more, or 0 for the frame itself")
+        self.condition = HierarchicalModulationEstimation(dropout, *wants, thumbnail)
         self.first = FirstStage(channels, *blocks)
         self.first_global, self.first_local = layers.inner_global(channels), layers.inner_local(channels)
         self.middle = MiddleStage(channels, *blocks)

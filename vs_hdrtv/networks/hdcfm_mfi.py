@@ -35,7 +35,12 @@ class HDCFMMFI(HDCFM):
     def forward(self, previous: Tensor, current: Tensor, following: Tensor) -> Tensor:  # type: ignore[override]
         """Three frames (N, 3, H, W) -> (N, 3, H, W)."""
         features = [self.condition.features(each) for each in (previous, current, following)]  # each (N, 128, H/32, W/32)
-        return self.mapped(current, *self.condition.conditions(self.interaction(*features), current.shape[2:]))
+        return self.mapped(current, *self.condition.conditions(self._interacted(*features), current.shape[2:]))
+
+    def _interacted(self, *features: Tensor) -> Tensor:
+        """Three of (N, 128, H/32, W/32) -> (N, 128, H/32, W/32)."""
+        with self.condition.apart():
+            return self.interaction(*features)  # type: ignore[no-any-return]
 
     def all_frames(self, previous: Tensor, current: Tensor, following: Tensor) -> Tensor:
         """The HDR frames of all three, each by its window; past their ends the first and the last stand, as at a scene's ends.
@@ -46,7 +51,7 @@ class HDCFMMFI(HDCFM):
         found = [self.condition.features(each) for each in frames]  # each (N, 128, H/32, W/32)
         windows = (found[0], *found[:2]), found, (*found[1:], found[2])
         hdr = [
-            self.mapped(sdr, *self.condition.conditions(self.interaction(*window), sdr.shape[2:]))
+            self.mapped(sdr, *self.condition.conditions(self._interacted(*window), sdr.shape[2:]))
             for sdr, window in zip(frames, windows, strict=True)
         ]
         return torch.stack(hdr, dim=1)  # (N, 3, 3, H, W)

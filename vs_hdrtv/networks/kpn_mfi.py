@@ -28,7 +28,7 @@ from torch.nn import functional
 from ..color.gamut import conversion_matrix
 from ..errors import InputError
 from . import statistics
-from .blocks import global_average
+from .blocks import area_matrix, global_average
 from .light import decoded, encoded
 
 MULTIPLE = 8
@@ -141,15 +141,6 @@ class ResidualBlock(nn.Module):
         return x + self.conv_out(functional.relu(self.conv_in(x)))  # type: ignore[no-any-return]
 
 
-def area_matrix(size: Tensor) -> Tensor:
-    """What share each pixel of a row has in the means of at most `POSITIONS` equal parts of it: (n,) of the row -> (m, n)."""
-    first = torch.arange(size.shape[0], dtype=torch.float32, device=size.device)  # left edges of the pixels, (n,)
-    part = first[:POSITIONS, None]  # (m, 1)
-    length = (first[-1] + 1) / (part[-1] + 1)
-    overlap = torch.minimum(first + 1, (part + 1) * length) - torch.maximum(first, part * length)  # (m, n)
-    return (overlap.clamp(min=0) / length).to(size.dtype)
-
-
 class SelfAttention(nn.Module):
     """SA (Zhang et al. 2019), keys and values averaged to at most 64x64 positions; starts as the identity."""
 
@@ -161,7 +152,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        rows, columns = area_matrix(x[0, 0, :, 0]), area_matrix(x[0, 0, 0])
+        rows, columns = (area_matrix(line, POSITIONS, at_most=True) for line in (x[0, 0, :, 0], x[0, 0, 0]))
         pooled = rows @ x @ columns.T  # (N, C, h, w), both at most 64
         maps = self.query(x), self.key(pooled), self.value(pooled)
         query, key, value = (each.flatten(2).transpose(1, 2)[:, None] for each in maps)  # one head: (N, 1, m, K)

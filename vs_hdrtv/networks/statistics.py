@@ -35,7 +35,7 @@ class _Record:
         self.found: list[Tensor] = []
         self._missing = math.inf if enough is None else enough
 
-    def __call__(self, compute: Compute, shape: tuple[int, ...], of: tuple[Tensor, ...], variance: bool) -> Tensor:
+    def __call__(self, compute: Compute, shape: tuple[int, ...], of: tuple[Tensor, ...], variance: bool, whole: bool) -> Tensor:
         value = compute(*of)
         self.found.append(value.flatten(1))
         self._missing -= math.prod(shape)
@@ -51,9 +51,9 @@ class _Groups(_Record):
         super().__init__(None)
         self.looked_at: list[tuple[Tensor, ...]] = []
 
-    def __call__(self, compute: Compute, shape: tuple[int, ...], of: tuple[Tensor, ...], variance: bool) -> Tensor:
+    def __call__(self, compute: Compute, shape: tuple[int, ...], of: tuple[Tensor, ...], variance: bool, whole: bool) -> Tensor:
         self.looked_at.append(of)
-        return super().__call__(compute, shape, of, variance)
+        return super().__call__(compute, shape, of, variance, whole)
 
 
 class _Replay:
@@ -62,7 +62,7 @@ class _Replay:
     def __init__(self, vector: Tensor) -> None:
         self.vector, self.used = vector.flatten(1), 0
 
-    def __call__(self, compute: Compute, shape: tuple[int, ...], of: tuple[Tensor, ...], variance: bool) -> Tensor:
+    def __call__(self, compute: Compute, shape: tuple[int, ...], of: tuple[Tensor, ...], variance: bool, whole: bool) -> Tensor:
         start, self.used = self.used, self.used + math.prod(shape)
         if self.used > self.vector.shape[1]:
             raise _misfit(self.vector.shape[1], "more")
@@ -90,10 +90,10 @@ class _Measure:
         self.found: list[Measured] = []
         self._replay, self._missing, self._kept = _Replay(known), wanted, kept
 
-    def __call__(self, compute: Compute, shape: tuple[int, ...], of: tuple[Tensor, ...], variance: bool) -> Tensor:
+    def __call__(self, compute: Compute, shape: tuple[int, ...], of: tuple[Tensor, ...], variance: bool, whole: bool) -> Tensor:
         if self._replay.used < self._replay.vector.shape[1]:
-            return self._replay(compute, shape, of, variance)
-        kept = [self._kept(each) for each in of]
+            return self._replay(compute, shape, of, variance, whole)
+        kept = list(of) if whole else [self._kept(each) for each in of]
         value = compute(*kept)
         mean = kept[0].mean((2, 3), keepdim=True).double().flatten(1) if variance else None
         self.found.append(Measured(math.prod(kept[0].shape[2:]), value.double().flatten(1), mean))
@@ -115,7 +115,7 @@ def active() -> bool:
     return _source.get() is not None
 
 
-def statistic(compute: Compute, *shape: int, of: tuple[Tensor, ...] = (), variance: bool = False) -> Tensor:
+def statistic(compute: Compute, *shape: int, of: tuple[Tensor, ...] = (), variance: bool = False, whole: bool = False) -> Tensor:
     """A number or several of each whole frame: a mean over its positions, or a variance.
 
     Args:
@@ -123,12 +123,23 @@ def statistic(compute: Compute, *shape: int, of: tuple[Tensor, ...] = (), varian
         shape: of one picture's value.
         of: maps (N, C, H, W) that it is made of.
         variance: it is the biased variance of the one map.
+        whole: the maps are the whole frame's in every piece of it.
 
     Returns:
         (N, *shape).
     """
     source = _source.get()
-    return compute(*of) if source is None else source(compute, shape, of, variance)
+    return compute(*of) if source is None else source(compute, shape, of, variance, whole)
+
+
+@contextlib.contextmanager
+def suspended() -> Iterator[None]:
+    """Inside, nothing is recorded or replaced: for what is made of statistics alone, and is none for its own."""
+    token = _source.set(None)
+    try:
+        yield
+    finally:
+        _source.reset(token)
 
 
 def record(run: Callable[[], object], enough: int | None = None) -> Tensor:
