@@ -113,7 +113,9 @@ def test_an_unknown_recipe(script, told, tmp_path):
 
 class TestStart:
     def test_hdcfm_with_interaction_starts_from_hdcfm(self, script, told, tmp_path):
-        start = SCRIPT.parents[1] / "weights" / "hdcfm.safetensors"
+        torch.manual_seed(0)
+        start = tmp_path / "hdcfm.safetensors"
+        save_file(registry.create("hdcfm", dropout=0.0).state_dict(), start)
         line = ["hdcfm_mfi", "--data", str(tmp_path), "--output", str(tmp_path / "run"), "--start", str(start)]
         assert script.main(line) == 0
         sdr = torch.rand(1, 3, 64, 64)
