@@ -147,8 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         recipe = recipes.load(arguments.recipe)
         torch.set_num_threads(arguments.threads)
         torch.manual_seed(recipe.seed)
-        dropout = {} if recipe.dropout is None else {"dropout": recipe.dropout}
-        network = registry.create(recipe.model, **recipe.network, **dropout)
+        network = registry.create(recipe.model, **recipe.arguments)
         if arguments.start:
             start_from(network, arguments.start, recipe.fresh, recipe.network)
         objective = objectives.create(recipe, arguments.first_stage, arguments.perceptual)

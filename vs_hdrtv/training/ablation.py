@@ -216,8 +216,7 @@ def trained(
     folder = output / variant.folder
     finished = folder / "trained.json"
     torch.manual_seed(recipe.seed)
-    dropout = {} if recipe.dropout is None else {"dropout": recipe.dropout}
-    network = registry.create(recipe.model, **dropout, **recipe.network, **variant.arguments)
+    network = registry.create(recipe.model, **{**recipe.arguments, **variant.arguments})
     if not finished.exists():
         logger.info("%s: %s", variant.label, folder)
         folder.mkdir(exist_ok=True)

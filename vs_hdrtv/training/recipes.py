@@ -135,8 +135,10 @@ class Recipe:
             raise InputError(f"recipe: unknown content {self.content!r}; choose one of {', '.join(CONTENTS)}")
         if self.motion.cut:
             raise InputError(f"recipe: motion.cut is {self.motion.cut}; give 0, networks never see frames of two scenes")
-        if self.first_stage or self.overexposed or self.variety.films:
-            raise InputError("recipe: first_stage, overexposed and variety.films are for pictures; leave them out with frames")
+        varied = self.variety.films or self.variety.blends or self.variety.gain_maps
+        if self.first_stage or self.overexposed or varied:
+            of_pictures = "first_stage, overexposed and variety's films, blends and gain_maps"
+            raise InputError(f"recipe: {of_pictures} are for pictures; leave them out with frames")
 
     @property
     def kind(self) -> str:
@@ -146,6 +148,11 @@ class Recipe:
         if self.references:
             return "key_frames"
         return "segments" if self.segments else "clips" if self.frames else "pictures"
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the network is made with to be trained; afterwards it is made with `network` alone."""
+        return {**self.network, **({} if self.dropout is None else {"dropout": self.dropout})}
 
     @property
     def steps(self) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 from ..color.arrays import Array, namespace, on_host
 from ..color.gamut import convert, luminance
 from ..color.transfer import bt1886_inverse_eotf
+from .operators import Light
 
 CLIPPED = 0.98
 """SDR signal from which a pixel counts as clipped when levels are matched."""
@@ -21,9 +22,6 @@ BLACKS = (0.05, 0.2)
 GAIN_MAP = {"from": (0.15, 0.5), "to": (0.6, 1.0), "stops": (1.0, 3.3), "given": (0.8, 1.5)}
 """Of `gain_mapped`: SDR signal between which the gain begins and is whole, its largest value in stops, and how much of what SDR
 compressed it gives back."""
-
-Light = Array
-"""Planar pictures (..., 3, H, W), numpy or torch on any device."""
 
 
 def rendition(light: Light, shown: Light, kept: float, blacks: bool = False) -> Light:
