@@ -175,16 +175,17 @@ def random_view(picture: Picture, size: int, rng: np.random.Generator, smallest:
     import cv2
 
     height, width = picture.shape[:2]
-    top, bottom = 0, height
+    top, bottom, turn = 0, height, 0
     if is_panorama(picture):
         top, bottom = round(height * _POLE), round(height * (1 - _POLE))
-        picture = np.roll(picture, int(rng.integers(width)), axis=1)
+        turn = int(rng.integers(width))
     largest = min(bottom - top, width)
     side = int(largest * rng.uniform(smallest, 1.0))
     side = min(largest, max(side, size // 2))
     y = int(rng.integers(top, bottom - side + 1))
     x = int(rng.integers(0, width - side + 1))
-    crop = picture[y : y + side, x : x + side]
+    # A panorama goes on at its edges; only the columns that are seen are copied.
+    crop = picture[y : y + side].take(range(x - turn, x - turn + side), axis=1, mode="wrap")
     how = cv2.INTER_AREA if side >= size else cv2.INTER_LINEAR
     view = np.asarray(cv2.resize(crop, (size, size), interpolation=how), dtype=np.float32)
     return np.ascontiguousarray(view[:, ::-1] if rng.random() < 0.5 else view)
