@@ -127,6 +127,19 @@ def test_random_view_keeps_out_of_the_poles_of_a_panorama():
         assert scenes.random_view(panorama, 32, np.random.default_rng(seed)).max() < 1.001
 
 
+def test_random_view_sees_a_panorama_across_its_edges():
+    turned = np.zeros((64, 128, 3), np.float32)
+    turned[...] = np.cos(np.arange(128) * (2 * np.pi / 128))[:, None] + 1  # goes on smoothly at the edges
+    seamless = True
+    across = 0
+    for seed in range(40):
+        view = scenes.random_view(turned, 32, np.random.default_rng(seed))
+        seamless &= bool(np.abs(np.diff(view[..., 0], axis=1)).max() < 2.5 * 2 * np.pi / 128)
+        across += bool(view[0, 0, 0] < 1.9 and view[0, -1, 0] < 1.9 and view[..., 0].max() > 1.99)
+    assert seamless
+    assert across  # some of them have the seam, where the cosine is 2, in the middle
+
+
 def test_clips_fall_under_the_rule_of_pictures(tmp_path):
     for name in (*FROZEN, "quarry_02", "notes"):
         (tmp_path / f"{name}.mp4").write_bytes(b"")
