@@ -60,6 +60,8 @@ def main() -> None:
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"export: {path} does not hold the weights of {recipe.model} ({reason}); give a finished run") from None
+    if recipe.restraint:
+        network.restrain(recipe.restraint)  # type: ignore[operator]
     notes = arguments.run / "setup.json"
     setup: dict[str, str] = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else {}
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
@@ -81,6 +83,7 @@ def main() -> None:
             **setup,
             "followed": cards.described(arguments.recipe, done),
             **({} if recipe.dropout is None else {"dropout": recipe.dropout}),
+            **({"restraint": list(recipe.restraint)} if recipe.restraint else {}),
             "steps_done": "unknown" if done is None else done,
             "steps_planned": recipe.steps,
             "exported_at_commit": commit,

@@ -130,6 +130,28 @@ def test_output_of_light_keeps_grey_and_black_whatever_the_weights_are(shaken):
     assert float((colored - bt2408(torch.rand(1, 3, 64, 64))).abs().max()) > 0.1  # it does change something
 
 
+@pytest.mark.parametrize("modulation", ["hierarchical", "local", "global"])
+def test_restraint_multiplies_what_the_last_layer_gives(shaken, modulation):
+    torch.manual_seed(0)
+    network = shaken(HDCFM(output="light", modulation=modulation)).eval()
+    sdr = torch.rand(1, 3, 40, 48)
+    factors = torch.tensor([0.75, 0.5, 0.0])
+    with torch.no_grad():
+        network.output = "signal"  # the last layer itself
+        before = network(sdr)
+        network.restrain(factors.tolist())
+        torch.testing.assert_close(network(sdr), before * factors.reshape(3, 1, 1))
+        assert float(before.abs().amax((0, 2, 3)).min()) > 0.01
+        network.output = "light"
+        network.restrain((0, 0, 0))
+        torch.testing.assert_close(network(sdr), bt2408(sdr), atol=1e-3, rtol=0)  # the mapping that it changes
+
+
+def test_restraint_of_two_numbers():
+    with pytest.raises(InputError, match=r"hdcfm: restraint is \[0.5, 1.0\]; give three numbers"):
+        HDCFM(output="light").restrain((0.5, 1.0))
+
+
 THUMBNAIL = {"channels": 20, "thumbnail": 48}
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}  # shares of pixels are float32
 

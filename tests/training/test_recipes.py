@@ -82,6 +82,18 @@ def test_arguments_of_the_network(tmp_path, monkeypatch):
     assert checkpoints.identity("own", recipe)["fields"]["network"] == {"output": "light"}
 
 
+def test_restraint_is_of_light(tmp_path, monkeypatch):
+    restrained = OWN.replace("seed", "restraint = [0.5, 0.5, 0.0]\nseed")
+    write(tmp_path, monkeypatch, restrained + '[network]\noutput = "light"\n')
+    recipe = recipes.load("own")
+    assert recipe.restraint == (0.5, 0.5, 0.0)
+    # What is done when a run is over does not make it another one.
+    assert "restraint" not in checkpoints.identity("own", recipe)["fields"]
+    write(tmp_path, monkeypatch, restrained)
+    with pytest.raises(InputError, match="restraint is for a network whose output is light"):
+        recipes.load("own")
+
+
 def test_losses_in_words():
     assert recipes.load("hdcfm").losses({}) == "L1 on PQ"
     assert recipes.load("hdcfm_broad").losses({}) == "L1 on PQ + 1.0 colour difference in ICtCp"

@@ -7,7 +7,7 @@ Published structure, 100,682 parameters. What the paper leaves open is decided i
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -323,3 +323,24 @@ class HDCFM(nn.Module):
         x = torch.relu(x)
         x = self.last_local(self.last_global(self.last(x), vector), local)  # (N, 3, H, W)
         return OUTPUTS[self.output](sdr, x)
+
+    def restrain(self, factors: Sequence[float]) -> None:
+        """Multiply what the last layer gives by `factors`, in the weights; the network costs what it did.
+
+        Of an output of light 1 leaves a change as it was learnt, and 0 everywhere is the BT.2408 mapping. Trained on a handful of
+        operators, a network is surer of itself than it may be of others.
+
+        Args:
+            factors: of gain, saturation and hue (`light.changed`).
+
+        Raises:
+            InputError: they are not three.
+        """
+        if len(factors) != 3:
+            raise InputError(f"hdcfm: restraint is {list(factors)}; give three numbers, for gain, saturation and hue")
+        modulations = nn.ModuleDict({"global": self.last_global, "local": self.last_local})
+        with torch.no_grad():
+            # A modulation's scale acts on what is multiplied already; what it adds has to be, too.
+            adds = [parameter for name, parameter in modulations.named_parameters() if ".shift." in name]
+            for parameter in (*self.last.conv.parameters(), *adds):
+                parameter.mul_(torch.tensor(factors).reshape(3, *[1] * (parameter.dim() - 1)).to(parameter))

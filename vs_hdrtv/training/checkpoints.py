@@ -20,8 +20,8 @@ LIMIT = 16 * 2**20
 
 NOTE = "Adam's moments and the distance of the average from the weights were rounded to bfloat16: going on from here is not exact"
 
-REPORTING = ("report", "checkpoint")
-"""Fields of a recipe that say what is told of a run; it may go on with others."""
+REPORTING = ("report", "checkpoint", "restraint")
+"""Fields of a recipe that say what is told of a run, or is done after it; it may go on with others."""
 
 
 def identity(name: str, recipe: Recipe) -> dict[str, Any]:

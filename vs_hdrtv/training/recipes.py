@@ -68,6 +68,7 @@ class Recipe:
         segments: learn to propagate key frames over the frames between them; `first_stage` recovers them.
         flow: weight of the flow's correction beside L1, of key frames.
         fresh: modules of the network that do not take the weights of `after`: what they give means something else there.
+        restraint: what HDCFM's changes of gain, saturation and hue are multiplied by when the weights are exported; () for 1.
         network: arguments that the network is made with, where they are not its defaults; a table `[network]`.
     """
 
@@ -99,6 +100,7 @@ class Recipe:
     segments: bool = False
     flow: float = 0.0
     fresh: tuple[str, ...] = ()
+    restraint: tuple[float, ...] = ()
     network: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -124,6 +126,8 @@ class Recipe:
             raise InputError("recipe: segments are of key frames; give the model that recovers them as first_stage")
         if self.flow and not self.references:
             raise InputError("recipe: flow is a loss of key frames; give references, or leave it out")
+        if self.restraint and self.network.get("output") != "light":
+            raise InputError("recipe: restraint is for a network whose output is light; give that, or leave it out")
         if not self.frames:
             moves = self.motion != UNCUT and not (self.references or self.segments)
             if moves or (self.content, self.consistency) != ("l1", 0.0):
@@ -223,7 +227,7 @@ def load(name: str) -> Recipe:
     if differs:
         known = f"{', '.join(sorted(needed))} and may have {', '.join(sorted(optional))}"
         raise InputError(f"train: {path} must have the fields {known}; it differs in {', '.join(sorted(differs))}")
-    values["fresh"] = tuple(values.get("fresh", ()))
+    values |= {name: tuple(values.get(name, ())) for name in ("fresh", "restraint")}
     values["phases"] = tuple(Phase(**phase) for phase in values["phases"])
     motion = dataclasses.replace(UNCUT, **tables["motion"])
     displacement = Displacement(**tables["displacement"])
