@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# Before torch is loaded: its threads on the CPU (OpenMP) spin while they wait for each other, and where decoders, encoders or
+# another conversion share the cores they spin while the one that they wait for cannot run. A setting of the user's stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from .filters import (
