@@ -1,6 +1,7 @@
 import argparse
 import csv
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -63,6 +64,12 @@ def evaluated(*args):
     text = []
     assert evaluate.run(parsed(*args), text.append) == 0
     return "".join(text)
+
+
+def test_a_manifest_of_licences_alone_will_do_for_scenes(data):
+    (data / "MANIFEST.csv").write_text("file,source,licence\nhdr_stills/a.hdr,somebody,CC0\n\n")
+    shutil.rmtree(data / "pairs")
+    assert "hable (2)" in evaluated("--data", data, "--metrics", "psnr")
 
 
 def test_table_and_csv(data, tmp_path):

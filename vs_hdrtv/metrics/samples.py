@@ -218,8 +218,8 @@ def _primaries(manifest: Path) -> dict[str, str]:
     if not manifest.exists():
         return {}
     with manifest.open(newline="", encoding="utf-8") as file:
-        rows = [(row["file"].split("/"), row["primaries"]) for row in csv.DictReader(file)]
-    return {parts[1]: primaries for parts, primaries in rows if parts[0] == "pairs"}
+        rows = [((row.get("file") or "").split("/"), row.get("primaries") or "") for row in csv.DictReader(file)]
+    return {parts[1]: primaries for parts, primaries in rows if parts[0] == "pairs" and len(parts) > 1}
 
 
 def photo_pair(folder: Path, primaries: str, size: int) -> Sample:
