@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from .color.transfer import REFERENCE_WHITE
 from .conversion import PRESETS, Look, Preset, chain
 from .errors import InputError
 from .filters import propagate_keyframes, recover_keyframes
+from .keyframes.grid import Grid
 from .scenes import Scenes
 
 engines.preload()  # before VapourSynth's plug-ins
@@ -33,6 +34,9 @@ def sdr_to_hdr(
     threads: int | None = None,
     steady: int = 0,
     scenes: Scenes = "auto",
+    stride: int = Grid.stride,
+    references: int = Grid.references,
+    reference_stride: int = Grid.reference_stride,
     strength: float = 1.0,
     reference_white: float = REFERENCE_WHITE,
     highlight_gain: float = 1.0,
@@ -63,6 +67,9 @@ def sdr_to_hdr(
         threads: see `feature_map`.
         steady: see `feature_map`; of no meaning to the analytic presets.
         scenes: see `feature_map`.
+        stride: see `recover_keyframes`, as for the two that follow; of no meaning to presets without key frames.
+        references: on each side of a key frame.
+        reference_stride: frames from one reference to the next.
         strength: see `blend`.
         reference_white: see `grade`, as for the two that follow.
         highlight_gain: of light above reference white.
@@ -90,6 +97,8 @@ def sdr_to_hdr(
     if hlg and peak != stages.MASTER_PEAK:
         raise InputError(f"sdr_to_hdr: peak is {peak} with hlg=True; HLG has no mastering display, leave peak out")
     stages.check_steady("sdr_to_hdr", steady)  # also where a formula has no use for it
+    grid = Grid(stride, references, reference_stride)
+    grid.check("sdr_to_hdr")
     if ceiling is None and ceiling_areas is not None and shots is None:
         raise InputError("sdr_to_hdr: ceiling_areas without a ceiling; give ceiling in cd/m2, for example 203")
     clip = retag("sdr_to_hdr", clip, matrix, transfer, primaries, range, chroma_location)
@@ -109,7 +118,7 @@ def sdr_to_hdr(
 
     def recovered(preset: Preset) -> vs.VideoNode:
         said: dict[str, Any] = {"device": device, "precision": precision, "threads": threads, "scenes": scenes, "force": force}
-        keyframes = recover_keyframes(clip, model=preset.icam or "", engine=engine, **said)
+        keyframes = recover_keyframes(clip, *astuple(grid), model=preset.icam or "", engine=engine, **said)
         return propagate_keyframes(clip, keyframes, model=preset.fcpm or "", engine=engine, **said)
 
     def convert(look: Look) -> vs.VideoNode:

@@ -94,10 +94,12 @@ def preset(models, monkeypatch):
     monkeypatch.setitem(conversion.PRESETS, "recover", small)
 
 
-def test_the_preset_is_the_chain(preset, clip, models, bytes_of):
+@pytest.mark.parametrize("grid", [{}, {"stride": 4, "references": 2, "reference_stride": 3}])
+def test_the_preset_is_the_chain(preset, clip, models, bytes_of, grid):
     clip = clip.std.Loop(4)[:20]  # long enough for a reference
-    found = sdr_to_hdr(clip, "recover", **ENGINE)
-    keys = recover_keyframes(clip, model=models[0], **ENGINE)
+    found = sdr_to_hdr(clip, "recover", **grid, **ENGINE)
+    keys = recover_keyframes(clip, model=models[0], **grid, **ENGINE)
+    assert keys.get_frame(9).props["_HdrtvKeyFrame"] == (9 if grid else 8)
     light = propagate_keyframes(clip, keys, model=models[1])
     expected = to_hdr10(merge_highlights(inverse_tone_map(clip, "bt2408"), clip, light))
     assert found.format.id == expected.format.id
@@ -111,8 +113,20 @@ def test_the_preset_is_the_chain(preset, clip, models, bytes_of):
 def test_the_command_line_takes_it(preset, video_file, tmp_path, run):
     source, target = video_file(size=(64, 64), frames=3, audio=None), tmp_path / "out.mkv"
     options = [word for name, value in ENGINE.items() for word in (f"--{name}", value)]
-    code, _, error = run("convert", source, target, "--preset", "recover", "--speed", "ultrafast", *options)
+    grid = ["--stride", "2", "--references", "1", "--reference-stride", "1"]
+    code, _, error = run("convert", source, target, "--preset", "recover", "--speed", "ultrafast", *grid, *options)
     assert (code, target.exists()) == (0, True), error
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("--stride=0", "sdr_to_hdr: stride is 0; give 1 to 60"), ("--references=13", "sdr_to_hdr: references is 13; give 0 to 12")],
+)
+def test_the_command_line_refuses_numbers_before_the_file_is_read(preset, video_file, tmp_path, run, option, message):
+    source, target = video_file(size=(64, 64), frames=3, audio=None), tmp_path / "out.mkv"
+    code, _, error = run("convert", source, target, "--preset", "recover", option)
+    assert (code, target.exists()) == (2, False)
+    assert message in error
 
 
 def test_a_model_of_another_network(clip, models):

@@ -84,6 +84,9 @@ CONVERSION = (
         "steady", int, "K", "frame-wide statistics of the network from 2K+1 frames: less pumping, twice the time (default: 0)"
     ),
     Option("scenes", scene_list, "auto|props|none|N,N", "where scenes begin, which no network of several frames reads over"),
+    Option("stride", int, "N", "preset recover: frames to a key frame (default: 6; more is faster)"),
+    Option("references", int, "N", "preset recover: frames that a key frame is compared with, on each side (default: 6)"),
+    Option("reference_stride", int, "N", "preset recover: frames from one of those to the next (default: 15)"),
     Option("peak", float, "CD/M2", "of the mastering display (default: 1000)"),
     Option("hlg", bool, None, "HLG instead of PQ (HDR10)"),
     Option("force", bool, None, "convert a file that is tagged HDR as if it were SDR"),
