@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .core import InputError, gamut, stages, transfer
+from .core import InputError, gamut, output, stages, transfer
 from .core import hdr10 as signalling
 from .images import Floats
 
@@ -35,7 +35,9 @@ def _encode(codec: str, picture: Any, facts: tuple[int, int, int, int], options:
         context = stream.codec_context
         context.width, context.height, context.pix_fmt = picture.width, picture.height, picture.format.name
         tag(context)
-        for packet in (*stream.encode(picture), *stream.encode(None)):
+        with output.scheduling.kept():
+            packets = [*stream.encode(picture), *stream.encode(None)]
+        for packet in packets:
             file.mux_one(packet)
     return buffer.getvalue()
 

@@ -293,13 +293,15 @@ def _encoders() -> Iterator[Check]:
     """Each encodes a frame: FFmpeg lists encoders for which there is no hardware."""
     import av
 
+    from ..output import scheduling
     from ..output.encoders import ENCODERS
 
     av.logging.set_level(av.logging.PANIC)
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 tells its life on stderr otherwise
     for name, encoder in ENCODERS.items():
         try:
-            _encode(encoder)
+            with scheduling.kept():
+                _encode(encoder)
             yield Check(f"encoder {name}", f"{encoder.codec} of PyAV {av.__version__} encodes 10 bits")
         except Exception as error:
             state: State = "fail" if name == REQUIRED_ENCODER else "absent"

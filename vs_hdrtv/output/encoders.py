@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import InputError
 from ..hdr10 import ContentLight, MasteringDisplay, Signalling, x265_params
 from ..media import reason
+from . import scheduling
 
 REORDER_FRAMES = 4
 """Clips that are not longer get no B-frames: x265 4.x takes their delay from a frame that never comes, and gives garbage
@@ -324,7 +325,8 @@ def _check_device(settings: Settings, who: str) -> None:
         context: Any = av.CodecContext.create(encoder.codec, "w")
         context.width, context.height = (max(side, 256) for side in encoder.smallest)
         context.pix_fmt, context.time_base, context.framerate = settings.pixel_format, Fraction(1, 25), Fraction(25)
-        context.open()
+        with scheduling.kept():
+            context.open()
     except (av.FFmpegError, ValueError) as error:
         raise InputError(
             f"{who}: {settings.name} needs {encoder.device}, and none answers ({reason(error)}); choose another --encoder"

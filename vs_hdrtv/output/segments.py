@@ -8,6 +8,7 @@ frame it shows, and a frame how long it lasts.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from ..errors import InputError
 from ..hdr10 import ContentLight
 from ..light import AVERAGE_MAX_RGB, MAX_RGB
 from ..media import ffmpeg_name, reason
-from . import hevc
+from . import hevc, scheduling
 from .clip import Picture, PictureClip
 from .encoders import REORDER_FRAMES, Look, Settings, quiet
 from .pictures import Facts, duration, to_av
@@ -240,7 +241,8 @@ class _Run:
                         raise InputError(f"encode: frame {self._start + number} is {frame.width}x{frame.height}, not as before")
                     picture = to_av(frame, facts.signalling, self._settings.pixel_format)
                     picture.pts, picture.time_base = number, stream.codec_context.time_base
-                    self._write(file, stream.encode(picture))
+                    with scheduling.kept() if number == 0 else contextlib.nullcontext():  # the first one opens the encoder
+                        self._write(file, stream.encode(picture))
                     durations.append(duration(frame, self._rate))
                     if MAX_RGB in frame.props:
                         light.append((float(frame.props[MAX_RGB]), float(frame.props[AVERAGE_MAX_RGB])))
