@@ -8,6 +8,8 @@ import av
 import numpy as np
 import pytest
 
+from vs_hdrtv.output import scheduling
+
 RATE = Fraction(24000, 1001)
 
 # Codec -> FFmpeg's encoder, its options, samples, and the container that its stream is kept in.
@@ -17,6 +19,13 @@ ENCODERS = {
     "ffv1": ("ffv1", {}, "yuv420p10le", "matroska"),
     "prores": ("prores_ks", {"profile": "hq"}, "yuv422p10le", "mov"),
 }
+
+
+@pytest.fixture(autouse=True)
+def ordinary_threads():
+    """Tests open SVT-AV1 by themselves too, and the next ones shall not run on real-time threads."""
+    with scheduling.kept():
+        yield
 
 
 @pytest.fixture
