@@ -73,3 +73,11 @@ def test_svt_av1(tmp_path):
         assert real_time() == 0
         file.mux(stream.encode())
     assert real_time() == 0
+
+
+def test_convert_leaves_no_thread_real_time(video_file, tmp_path, run):
+    source, target = video_file(size=(64, 64), frames=3, audio=None), tmp_path / "out.mkv"
+    options = ("--preset", "bt2408", "--encoder", "svt-av1", "--speed", "12", "--engine", "cpu")
+    code, _, error = run("convert", source, target, *options)
+    assert (code, target.exists()) == (0, True), error
+    assert real_time() == 0
