@@ -14,8 +14,9 @@ from ..color.transfer import REFERENCE_WHITE, bt1886_eotf, pq_inverse_eotf
 DARKEST = 1e-6
 """cd/m2 (PQ 1.2e-4) below which light is not encoded: at 0 the slope of PQ is infinite."""
 
-STOPS = 8.0
-"""Largest gain, up or down: more than PQ has above and below what one would look at."""
+STOPS = (-8.0, 3.3)
+"""Least and largest gain. SDR white comes to 2000 cd/m2 at most, what gain maps of photographs reach; whatever a network makes of
+a picture that it has never seen the like of, it does not go beyond."""
 
 
 def decoded(signal: Tensor) -> Tensor:
@@ -48,7 +49,7 @@ def changed(sdr: Tensor, change: Tensor) -> Tensor:
 
     Args:
         sdr: (N, 3, H, W) BT.709 signal.
-        change: (N, 3, H, W): gain in stops (held to +-`STOPS`); logarithm of what multiplies the distance from grey of the same
+        change: (N, 3, H, W): gain in stops (held to `STOPS`); logarithm of what multiplies the distance from grey of the same
             luminance (held to 1); what tanh makes the tangent of the hue's turn. 0 everywhere is BT.2408-7, section 5.1.3.
 
     Returns:
@@ -59,5 +60,5 @@ def changed(sdr: Tensor, change: Tensor) -> Tensor:
     grey = luminance(light, "bt2020")  # (N, 1, H, W)
     color = light - grey
     color = color + torch.tanh(turn) * mix_channels(_HUE_TURN, color)
-    light = torch.exp2(gain.clamp(-STOPS, STOPS)) * (grey + torch.exp(saturation.clamp(max=1.0)) * color)
+    light = torch.exp2(gain.clamp(*STOPS)) * (grey + torch.exp(saturation.clamp(max=1.0)) * color)
     return encoded(light).to(change.dtype)

@@ -1,4 +1,4 @@
-"""Graphics: gradients and flat shapes as titles, logos and drawings have them. BT.2408 says what they are in HDR."""
+"""Graphics: gradients, flat shapes and thin strokes as titles, logos and drawings have them. BT.2408 says what they are in HDR."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from ..color.tone_curves import bt2408
 SHAPES = 4
 """At most, on a gradient."""
 
+STROKES = 6
+"""At most, each a bundle of wavy lines a pixel or two wide."""
+
 
 def draw(size: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A gradient between two colours with flat rectangles on it, and its HDR version.
+    """A gradient between two colours with flat rectangles and thin strokes on it, and its HDR version.
 
     Nothing in a graphic was tone-mapped: its HDR version is the same light, white at 203 cd/m2 (BT.2408-7, section 5.1.3).
 
@@ -33,7 +36,20 @@ def draw(size: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDAr
         top, left = rng.integers(size, size=2)
         tall, wide = rng.integers(size // 8, size // 2, size=2)
         sdr[:, top : top + tall, left : left + wide] = _color(rng).reshape(3, 1, 1)
+    for _ in range(int(rng.integers(STROKES + 1))):
+        sdr = np.where(_stroke(x, y, size, rng), _color(rng).reshape(3, 1, 1), sdr)
     return sdr, np.asarray(bt2408(sdr))
+
+
+def _stroke(x: NDArray[np.float64], y: NDArray[np.float64], size: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """(H, W) mask of wavy parallel lines, one or two pixels wide, that end somewhere; `x` and `y` from 0 to 1."""
+    angle, bent, at, end = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.1), rng.random(), rng.uniform(0.2, 1.0)
+    across = x * np.cos(angle) + y * np.sin(angle)
+    along = y * np.cos(angle) - x * np.sin(angle)
+    waves = across + bent * np.sin(rng.uniform(2, 20) * along)
+    apart = rng.uniform(4, size) / size
+    near: NDArray[np.bool_] = ((waves - at) % apart < rng.uniform(1, 2) / size) & (np.abs(along - at) < end)
+    return near
 
 
 def _color(rng: np.random.Generator) -> NDArray[np.float64]:

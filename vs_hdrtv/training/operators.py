@@ -22,9 +22,9 @@ from ..color.transfer import REFERENCE_WHITE, bt1886_eotf, bt1886_inverse_eotf, 
 Light = Array
 Operator = Callable[[Light, np.random.Generator], Light]
 
-PHONE = {"white": (0.8, 1.2), "contrast": (1.0, 2.0), "pivot": (0.18, 0.7), "black": (0.0, 0.01), "slope": (0.3, 0.75)}
-"""Of `phone`: light that the brightest 0.5 % are stretched to, the power after it and the light that this leaves, the light that
-becomes black, and the slope that local tone mapping has left before."""
+PHONE = {"white": (0.8, 1.2), "contrast": (1.0, 2.0), "pivot": (0.18, 0.7), "black": (0.0, 1.0), "slope": (0.3, 0.75)}
+"""Of photographs (`phone`, `finished`): light that the brightest 0.5 % are stretched to, the power after it and the light that this leaves, how much of
+the darkest 0.5 % of channels becomes black, and the slope that local tone mapping has left before."""
 
 BEND = {"gamma": 0.12, "s": 0.35, "steepest": 0.8}
 """Of `blend`: deviations of the logarithm of a power of the signal and of an S-curve's strength, which is monotonic below 1."""
@@ -178,19 +178,23 @@ def local_tone_map(light: Light, rng: np.random.Generator, kept: tuple[float, fl
 
 
 def phone(light: Light, rng: np.random.Generator) -> Light:
-    """A phone's photograph: strong local tone mapping, stretched to white, and the contrast back that it took.
+    """A phone's local tone mapping, stronger than `local_tone_map` and to be `finished`.
 
     None of `OPERATORS`: its HDR version is not the scene, but what its gain map makes of it (`renditions.gain_mapped`).
     """
-    xp = namespace(light)
-    shown = local_tone_map(light, rng, PHONE["slope"])
+    return local_tone_map(light, rng, PHONE["slope"])
+
+
+def finished(shown: Light, rng: np.random.Generator) -> Light:
+    """SDR light as a photograph is handed out: stretched to white, with the contrast back that tone mapping took, and black."""
+    xp = namespace(shown)
     bright = float(np.percentile(on_host(xp.max(shown, axis=-3)), 99.5))
     stretched = shown * (rng.uniform(*PHONE["white"]) / max(bright, 1e-3))
     pivot = rng.uniform(*PHONE["pivot"])
     contrasty = pivot * (stretched / pivot) ** rng.uniform(*PHONE["contrast"])
-    black = rng.uniform(*PHONE["black"])
-    finished: Light = xp.clip((contrasty - black) / (1 - black), 0, 1)
-    return finished
+    black = rng.uniform(*PHONE["black"]) * min(float(np.percentile(on_host(contrasty), 0.5)), 0.5)
+    held: Light = xp.clip((contrasty - black) / (1 - black), 0, 1)
+    return held
 
 
 def blend(one: Light, other: Light, rng: np.random.Generator) -> Light:

@@ -26,6 +26,8 @@ GAMUT_EXPANSION = 0.6
 KEPT = (0.2, 0.9)
 """How much of the SDR version's grade a rendition keeps below the highlights (geometric mean with scene light)."""
 
+PHONES = 0.5
+"""Share of pairs with a gain map whose SDR picture is `operators.phone`'s."""
 
 Light = Array
 """Planar pictures (..., 3, H, W), numpy or torch on any device: what is made of them is of the same kind, there."""
@@ -56,7 +58,7 @@ class Variety:
         graphics: the pair is a drawing (`graphics`).
         local: the operator is `operators.local_tone_map`, beside its turn among the others.
         blends: the operator is a mix of two, bent at random: what lies between the families that there are.
-        gain_maps: the pair is a photograph of a phone: SDR by strong local tone mapping, and `gain_mapped`.
+        gain_maps: SDR is meant to be seen as it is, by a phone's local tone mapping or any operator, and HDR is `gain_mapped`.
     """
 
     peaks: float = 0.0
@@ -124,12 +126,14 @@ def make_pair(
 
 
 def _photograph(view: Light, rng: np.random.Generator, look: float, variety: Variety, primaries: str) -> Pair:
-    """A pair as phones write it: (3, H, W) light -> SDR that is meant to be seen as it is, and more light where it is bright."""
+    """A pair as phones and colourists make it: (3, H, W) light -> SDR that is meant to be seen as it is, and more light where it
+    is bright. Half of them are a phone's, the SDR of the others any operator's."""
     xp = namespace(view)
     scene, sdr_light = gamuts(expose(view, rng, primaries), primaries, rng, variety)
-    shown = _grade(operators.phone(sdr_light, rng), rng, look)
+    show = operators.phone if rng.random() < PHONES else operators.OPERATORS[random_operator(rng, variety)]
+    shown = _grade(operators.finished(show(sdr_light, rng), rng), rng, look)
     sdr = deliver(bt1886_inverse_eotf(shown)[None], rng, variety)[0]
-    hdr = shouldered(gain_mapped(scene, shown, rng) * REFERENCE_WHITE, random_peak(rng, variety))
+    hdr = pq_inverse_eotf(gain_mapped(scene, shown, rng) * REFERENCE_WHITE)  # a gain map has its own peak
     return Pair(xp.astype(sdr, xp.float32), xp.astype(hdr, xp.float32), "gain_map")
 
 

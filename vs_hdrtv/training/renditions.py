@@ -19,9 +19,11 @@ BLACKS = (0.05, 0.2)
 """SDR signal up to which a master with kept blacks is as dark as its SDR version, and from which it is not held to it: 0.15 and
 4 cd/m2 by BT.2408."""
 
-GAIN_MAP = {"from": (0.15, 0.5), "to": (0.6, 1.0), "stops": (1.0, 3.3), "given": (0.8, 1.5)}
-"""Of `gain_mapped`: SDR signal between which the gain begins and is whole, its largest value in stops, and how much of what SDR
-compressed it gives back."""
+GAIN_MAP = {"from": (0.15, 0.5), "to": (0.75, 1.1), "stops": (0.5, 3.3)}
+"""Of `gain_mapped`: SDR signal between which the gain begins and is whole, and how many stops it then is."""
+
+COMPRESSED = 1.0
+"""Stops that SDR has compressed of a scene's highlights, from which `gain_mapped` gives the whole gain for them."""
 
 
 def rendition(light: Light, shown: Light, kept: float, blacks: bool = False) -> Light:
@@ -55,9 +57,9 @@ def rendition(light: Light, shown: Light, kept: float, blacks: bool = False) -> 
 def gain_mapped(scene: Light, shown: Light, rng: np.random.Generator) -> Light:
     """Light of a photograph with a gain map, BT.2020, 1.0 = reference white: the SDR picture, brighter where it is bright.
 
-    Up to mid-tones it is the SDR picture itself, at the level that BT.2408 gives it. Above, the gain is what the SDR picture has
-    compressed of the scene, relative to what it compressed below; its colours are those of the SDR picture. Such gains are
-    what ISO 21496-1 files hold, one channel of them.
+    Up to mid-tones it is the SDR picture itself, at the level that BT.2408 gives it. Above, the gain follows the SDR signal, what
+    the SDR picture has compressed of the scene, or a mix of the two; its colours are those of the SDR picture. Such gains are
+    what ISO 21496-1 files hold, one channel of them, and what colourists do who grade HDR from the SDR version.
 
     Args:
         scene: (3, H, W) light, BT.2020, any scale.
@@ -69,10 +71,13 @@ def gain_mapped(scene: Light, shown: Light, rng: np.random.Generator) -> Light:
     lost = xp.log2(xp.maximum(luminance(scene, "bt2020"), 1e-9) / xp.maximum(luminance(graded, "bt2020"), 1e-9))  # (1, H, W)
     signal = xp.max(bt1886_inverse_eotf(shown), axis=-3, keepdims=True)  # (1, H, W)
     begins, whole = rng.uniform(*GAIN_MAP["from"]), rng.uniform(*GAIN_MAP["to"])
-    below = lost[usable_pixels(signal) & (signal < begins)]
+    stops, share = rng.uniform(*GAIN_MAP["stops"]), rng.random()
+    bright = _smooth_step(signal, (begins, whole))
+    below, above = lost[usable_pixels(signal) & (signal < begins)], lost[signal >= begins]
     anchor = float(np.median(on_host(below))) if below.shape[0] else float(np.percentile(on_host(lost), 20))
-    gain = xp.clip(rng.uniform(*GAIN_MAP["given"]) * (lost - anchor), 0, rng.uniform(*GAIN_MAP["stops"]))
-    return graded * 2.0 ** (gain * _smooth_step(signal, (begins, whole)))
+    most = float(np.percentile(on_host(above), 90)) if above.shape[0] else anchor
+    compressed = xp.clip((lost - anchor) / max(most - anchor, COMPRESSED), 0, 1)
+    return graded * 2.0 ** (stops * bright * (share * compressed + (1 - share) * bright))
 
 
 def _smooth_step(signal: Array, edges: tuple[float, float]) -> Array:
