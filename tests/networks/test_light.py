@@ -57,6 +57,11 @@ def test_grey_stays_grey_and_black_black(by):
     assert float(hdr[..., 0].max()) < 0.5 / 1023
 
 
+@pytest.mark.parametrize("gain", [4.0, 60.0, float("inf")])
+def test_gain_is_held(gain):
+    assert float(light(torch.ones(1, 3, 1, 1), change(gain=gain)).max()) == pytest.approx(203 * 2**3.3, rel=1e-4)
+
+
 def test_half_precision_is_decoded_in_single():
     sdr = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1)).half()
     by = change(0.5, 0.1, 0.1, size=(16, 16))

@@ -265,6 +265,31 @@ def test_gain_maps_brighten_highlights_and_keep_colours():
     assert max(each.max() / graded.max() for each in found) > 2
 
 
+def test_gains_follow_the_signal_where_nothing_was_compressed_too():
+    shown = np.broadcast_to(np.linspace(0, 1, 64), (3, 4, 64)).copy()
+    scene_light = np.asarray(
+        convert(shown, "bt709", "bt2020")
+    )  # SDR shows all of the scene: a gain by what is lost would be none
+    gains = [
+        (renditions.gain_mapped(scene_light, shown, np.random.default_rng(seed)) / (scene_light + 1e-12))[1, 0, 1:]
+        for seed in range(20)
+    ]
+    for gain in gains:
+        assert (np.diff(gain) > -1e-9).all()
+        np.testing.assert_allclose(gain[:1], 1.0, rtol=1e-6)
+    assert sum(gain[-1] > 1.3 for gain in gains) > 10
+
+
+def test_finished_photographs_reach_white_and_black():
+    levels = [
+        operators.finished(0.05 + 0.3 * light_of(seed) / light_of(seed).max(), np.random.default_rng(seed)) for seed in range(20)
+    ]
+    for each in levels:
+        assert 0 <= each.min() <= each.max() <= 1
+        assert each.max() > 0.5
+    assert min(each.min() for each in levels) < 0.02
+
+
 def test_photographs_are_left_out_where_an_operator_is_asked_for():
     asked = make(3, operator="reinhard", variety=PHOTOGRAPHS)
     np.testing.assert_array_equal(asked.hdr, make(3, operator="reinhard").hdr)

@@ -1,4 +1,4 @@
-"""Graphics: gradients, flat shapes and thin strokes as titles, logos and drawings have them. BT.2408 says what they are in HDR."""
+"""Graphics: gradients, flat shapes and thin strokes, as titles and drawings have them. BT.2408 says what they are in HDR."""
 
 from __future__ import annotations
 

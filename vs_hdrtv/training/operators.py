@@ -23,8 +23,8 @@ Light = Array
 Operator = Callable[[Light, np.random.Generator], Light]
 
 PHONE = {"white": (0.8, 1.2), "contrast": (1.0, 2.0), "pivot": (0.18, 0.7), "black": (0.0, 1.0), "slope": (0.3, 0.75)}
-"""Of photographs (`phone`, `finished`): light that the brightest 0.5 % are stretched to, the power after it and the light that this leaves, how much of
-the darkest 0.5 % of channels becomes black, and the slope that local tone mapping has left before."""
+"""Of photographs (`phone`, `finished`): light that the brightest 0.5 % are stretched to, the power after it and the light that
+this leaves, how much of the darkest 0.5 % of channels becomes black, and the slope that local tone mapping has left before."""
 
 BEND = {"gamma": 0.12, "s": 0.35, "steepest": 0.8}
 """Of `blend`: deviations of the logarithm of a power of the signal and of an S-curve's strength, which is monotonic below 1."""

@@ -126,8 +126,11 @@ def make_pair(
 
 
 def _photograph(view: Light, rng: np.random.Generator, look: float, variety: Variety, primaries: str) -> Pair:
-    """A pair as phones and colourists make it: (3, H, W) light -> SDR that is meant to be seen as it is, and more light where it
-    is bright. Half of them are a phone's, the SDR of the others any operator's."""
+    """A pair as phones and colourists make it, of (3, H, W) light.
+
+    SDR is meant to be seen as it is, HDR has more light where it is bright. `PHONES` of them are a phone's, the SDR pictures of
+    the others are any operator's.
+    """
     xp = namespace(view)
     scene, sdr_light = gamuts(expose(view, rng, primaries), primaries, rng, variety)
     show = operators.phone if rng.random() < PHONES else operators.OPERATORS[random_operator(rng, variety)]
