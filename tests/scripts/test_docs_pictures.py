@@ -1,26 +1,9 @@
 """The documentation's scene, and what the shipped weights make of it."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
-import pytest
 
-import vs_hdrtv
 from vs_hdrtv import engines, weights
 from vs_hdrtv.color.transfer import pq_eotf
-
-SCRIPT = Path(vs_hdrtv.__file__).parents[1] / "scripts" / "docs_pictures.py"
-
-pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="no scripts")
-
-
-@pytest.fixture(scope="module")
-def script():
-    specification = importlib.util.spec_from_file_location("docs_pictures", SCRIPT)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 def test_thin_clipped_lines_are_no_brighter_than_the_sun(script):

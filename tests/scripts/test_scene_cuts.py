@@ -1,27 +1,16 @@
 """scripts/scene_cuts.py on a few small clips, with the detector that needs nothing."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-import vs_hdrtv
-
-SCRIPT = Path(vs_hdrtv.__file__).parents[1] / "scripts" / "scene_cuts.py"
-
-pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="no scripts")
+pytest.importorskip("cv2")
 
 
 @pytest.fixture
-def script(monkeypatch):
-    pytest.importorskip("cv2")
-    specification = importlib.util.spec_from_file_location("scene_cuts", SCRIPT)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
+def script(script, monkeypatch):
     # Whatever else is installed here is measured where the script is run, not in a test.
-    monkeypatch.setattr(module, "DETECTORS", {"plain": module.DETECTORS["plain"]})
-    return module
+    monkeypatch.setattr(script, "DETECTORS", {"plain": script.DETECTORS["plain"]})
+    return script
 
 
 @pytest.fixture

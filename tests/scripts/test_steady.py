@@ -1,28 +1,12 @@
 """scripts/steady.py with a network whose statistics are known: expected numbers follow from them."""
 
-import importlib.util
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-import vs_hdrtv
-
-SCRIPT = Path(vs_hdrtv.__file__).parents[1] / "scripts" / "steady.py"
-
-pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="no scripts")
-
 GAIN = 0.5
 """Of the mean of the frame that the network adds everywhere."""
-
-
-@pytest.fixture
-def script():
-    specification = importlib.util.spec_from_file_location("steady", SCRIPT)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -12,22 +10,9 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-import vs_hdrtv  # noqa: E402
 from vs_hdrtv.errors import InputError  # noqa: E402
 from vs_hdrtv.networks import registry  # noqa: E402
 from vs_hdrtv.training import recipes, trainer  # noqa: E402
-
-SCRIPT = Path(vs_hdrtv.__file__).parents[1] / "scripts" / "train.py"
-
-pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="no scripts")
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("train_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -95,7 +80,7 @@ def test_the_recipes_are_listed(script, capsys):
         (["--workers", "0"], "--workers is 0; give 1 or more"),
         (["--device", "cuda:7"], "device 'cuda:7' is not there; choose one of auto, cpu"),
         (["--start", "/nowhere.safetensors"], "--start /nowhere.safetensors does not hold this network's weights: No such file"),
-        (["--start", str(SCRIPT)], "train.py does not hold this network's weights"),
+        (["--start", __file__], "test_train.py does not hold this network's weights"),
     ],
 )
 def test_bad_input_is_one_line(script, told, tmp_path, more, message):
