@@ -2,36 +2,22 @@
 
 import csv
 import dataclasses
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 
-import vs_hdrtv
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.training import ablation as tables
 from vs_hdrtv.training import batches, trainer
 
-SCRIPT = Path(vs_hdrtv.__file__).parents[1] / "scripts" / "ablation.py"
-
-pytestmark = [
-    pytest.mark.skipif(not SCRIPT.exists(), reason="no scripts"),
-    # DataLoader forks its worker; torch's own threads are idle at that moment.
-    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
-]
+# DataLoader forks its worker; torch's own threads are idle at that moment.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
-def ablation():
-    specification = importlib.util.spec_from_file_location("ablation", SCRIPT)
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["ablation"] = module  # dataclasses look their module up
-    specification.loader.exec_module(module)
-    yield module
-    del sys.modules["ablation"]
+def ablation(script):
+    return script
 
 
 @pytest.fixture(scope="module")
