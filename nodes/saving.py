@@ -76,7 +76,7 @@ class SaveHdr10Video(io.ComfyNode):
                     min=-1.0,
                     max=63.0,
                     step=0.5,
-                    tooltip="Quality: lower is better and larger. -1 for the encoder's default (x265 18, svt-av1 24).",
+                    tooltip="Quality: lower is better and larger. -1 for the encoder's default (x265 16, svt-av1 14).",
                 ),
                 io.String.Input(
                     "speed",

@@ -163,7 +163,7 @@ def test_an_unfinished_conversion_is_neither_lost_nor_gone_on_with_unasked(packe
 def test_another_job_is_refused_and_told_apart(packed, tmp_path):
     settings = begun(packed, tmp_path)
     other = output.choose(".mp4", "x265", 25, "ultrafast")
-    with pytest.raises(InputError, match=r"encoder\.quality was 18, is 25; job\.peak was 1000, is 600") as caught:
+    with pytest.raises(InputError, match=r"encoder\.quality was 16, is 25; job\.peak was 1000, is 600") as caught:
         output.write(packed(settings), tmp_path / "out.mp4", other, segment_frames=6, job={"peak": 600}, resume=True)
     assert "\n" not in str(caught.value)
     (tmp_path / "out.mp4.partial/job.json").write_text("{")

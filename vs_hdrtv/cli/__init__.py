@@ -62,7 +62,7 @@ COMMANDS: dict[str, Command] = {
         ".x265_args",
         "the flags that an encoder needs beside the y4m of a VapourSynth script",
         (
-            "flags=$(vs-hdrtv x265-args s.vpy) && vspipe -c y4m s.vpy - | x265 --y4m - $flags --crf 18 --output out.hevc",
+            "flags=$(vs-hdrtv x265-args s.vpy) && vspipe -c y4m s.vpy - | x265 --y4m - $flags --crf 16 --output out.hevc",
             "vs-hdrtv x265-args s.vpy --arg source=film.mkv --encoder svt-av1 --max-cll 1000,200",
         ),
     ),

@@ -138,7 +138,7 @@ ENCODERS: dict[str, Encoder] = {
         title="HEVC",
         tags=_HEVC,
         formats=_planar("yuv420p10", "yuv422p10", "yuv444p10", "yuv420p12", "yuv422p12", "yuv444p12"),
-        quality=Quality("crf", 0, 51, 18),
+        quality=Quality("crf", 0, 51, 16),
         speeds=(
             *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
             *("slow", "slower", "veryslow", "placebo"),
@@ -153,7 +153,7 @@ ENCODERS: dict[str, Encoder] = {
         codec="libsvtav1",
         title="AV1",
         tags=_AV1,
-        quality=Quality("crf", 0, 63, 24),
+        quality=Quality("crf", 0, 63, 14),
         speeds=tuple(str(number) for number in range(13, -1, -1)),
         speed="6",
         options={},
