@@ -156,7 +156,7 @@ def test_audio_alone_is_one_line(run, video_file, tmp_path):
         (["out.mp4", "--end", "13"], "choose 1 to 12"),
         (["out.mp4", "--start", "5", "--end", "5"], "choose 6 to 12"),
         (["out.mp4", "--start", "soon"], "invalid int value"),
-        (["out.mp4", "--no-such-option"], "unrecognized arguments"),
+        (["out.mp4", "--no-such-option"], "unrecognized arguments: --no-such-option; see vs-hdrtv convert --help"),
         ([], "required: OUT"),
     ],
 )
@@ -315,6 +315,18 @@ def test_lines_now_and_then_without_a_terminal():
     lines = screen.getvalue().splitlines()
     assert len(lines) == 5
     assert lines[0] == " 20%  20/100 frames  2.0 frames/s  0:40 left"
+
+
+def test_a_slow_start_is_not_counted_on():
+    now = [0.0]
+    screen = Screen(True)
+    bar = Progress(screen, lambda: now[0])
+    for seconds in (20.0, *(0.5,) * 99):
+        now[0] += seconds
+        bar.update(1 + round((now[0] - 20) / 0.5), 100)
+    drawn = screen.getvalue().split("\r")[1:]
+    assert not any("left" in line for line in drawn[:40])  # the first 20 s after the first frame
+    assert drawn[40].rstrip().endswith("41/100 frames  1.0 frames/s  0:30 left")
 
 
 def test_durations_are_written_like_a_clock():

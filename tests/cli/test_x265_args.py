@@ -167,3 +167,17 @@ def test_other_samples_have_their_own_flags(script, ask):
     assert "--chromaloc" not in words and "--hdr10-opt" not in words and "--hdr10" in words
     code, _, err = ask(script(more), "--max-cll", "none", "--encoder", "svt-av1")
     assert code == 2 and "the output is YUV444P12; svt-av1 takes YUV420P10" in err
+
+
+def test_times_rounded_to_milliseconds_are_one_rate(script, ask):
+    more = """
+    def rounded(n, f):
+        out = f.copy()
+        out.props["_DurationNum"] = (1000 * (n + 1) + 12) // 24 - (1000 * n + 12) // 24  # 41 or 42
+        out.props["_DurationDen"] = 1000
+        return out
+    hdr = hdr.std.AssumeFPS(fpsnum=24, fpsden=1)
+    hdr.std.ModifyFrame(hdr, rounded).set_output()
+    """
+    code, _, err = ask(script(more))
+    assert code == 0 and "--timecodes" not in err

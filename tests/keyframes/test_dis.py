@@ -6,7 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+import vapoursynth
 
+import vs_hdrtv
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.keyframes import dis
 
@@ -92,3 +94,10 @@ def test_opencv_that_is_not_there(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(InputError, match=r"^dis: OpenCV is not installed; pip install 'vs-hdrtv\[recover\]'"):
         dis.estimate(np.zeros((3, 32, 32), np.float32), np.zeros((3, 32, 32), np.float32))
+
+
+def test_without_opencv_it_is_refused_before_a_model_is_looked_for(moving_clip, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(vapoursynth.Error, match="OpenCV is not installed"):
+        vs_hdrtv.recover_keyframes(moving_clip(), model="no such model")
+    assert not caplog.records

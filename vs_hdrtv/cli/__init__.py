@@ -196,7 +196,7 @@ def _run(name: str, arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    module = None
+    module, chosen = None, parser
     for word, command in COMMANDS.items():
         examples = "\n".join(f"  {example}" for example in command.examples)
         added = commands.add_parser(
@@ -209,7 +209,10 @@ def _run(name: str, arguments: Sequence[str]) -> int:
         if word == name:
             module = importlib.import_module(command.module, __package__)
             module.add_arguments(added)
-    parsed = parser.parse_args(arguments)
+            chosen = added
+    parsed, unknown = parser.parse_known_args(arguments)
+    if unknown:  # by the command itself, whose --help lists what there is
+        chosen.error(f"unrecognized arguments: {' '.join(unknown)}")
     assert module is not None  # argparse has refused any other name
     return int(module.run(parsed))
 

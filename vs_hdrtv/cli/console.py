@@ -68,6 +68,7 @@ class Progress:
         self._terminal = self._stream.isatty()
         self._start = self._shown = clock()
         self._drawn = self._before = 0
+        self._first: tuple[int, float] | None = None
 
     def resume(self, done: int) -> None:
         """Say that `done` frames were there already: they count as done, not as quick."""
@@ -87,13 +88,13 @@ class Progress:
     def update(self, done: int, total: int) -> None:
         """Say that `done` of `total` frames are done, if it is time to say so."""
         now = self._clock()
+        self._first = self._first or (done, now)
         every = self.REDRAW if self._terminal else self.LINE_EVERY
         if now - self._shown < every and (done < total or not self._terminal):
             return
         self._shown = now
         rate = (done - self._before) / max(now - self._start, 1e-9)
-        left = duration((total - done) / max(rate, 1e-9))
-        text = f"{100 * done // total:3d}%  {done}/{total} frames  {rate:.1f} frames/s  {left} left"
+        text = f"{100 * done // total:3d}%  {done}/{total} frames  {rate:.1f} frames/s{self._left(done, total, now)}"
         if not self._terminal:
             say(text, self._stream)
             return
@@ -102,6 +103,18 @@ class Progress:
         self._stream.write(f"\r{line}{' ' * (self._drawn - len(line))}")
         self._stream.flush()
         self._drawn = len(line)
+
+    def _left(self, done: int, total: int, now: float) -> str:
+        """Time left by the pace since the first frames, once that is as long as these took.
+
+        What compiling and the first key frames take says nothing of the rest.
+        """
+        assert self._first is not None
+        first, then = self._first
+        if now - then < then - self._start or (done == first and done < total):
+            return ""
+        pace = (now - then) / (done - first) if done > first else 0.0
+        return f"  {duration((total - done) * pace)} left"
 
     def close(self) -> None:
         """Leave the bar's line, so that what follows starts on one of its own."""

@@ -12,6 +12,7 @@ import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,14 +147,20 @@ def _properties_of(clip: vs.VideoNode) -> Iterator[dict[str, Any]]:
         yield {key: frame.props[key] for key in wanted if key in frame.props}
 
 
+ROUNDED = Fraction(3, 2000)
+"""Seconds that a frame may be from its place: containers that count in milliseconds round each time (`media.timing`)."""
+
+
 def _warn_rate(frames: list[Mapping[str, Any]], rate: Fraction) -> None:
     """Say so where the frames are not all shown for as long as the one rate of y4m has it."""
-    durations = {
+    shown = [
         Fraction(int(found["_DurationNum"]), int(found["_DurationDen"]))
-        for found in frames
         if found.get("_DurationNum") and found.get("_DurationDen")
-    }
-    if rate and durations <= {1 / Fraction(rate)}:
+        else 1 / Fraction(rate or 1)
+        for found in frames
+    ]
+    begins = accumulate(shown[:-1], initial=Fraction(0))
+    if rate and all(abs(begin - number / Fraction(rate)) <= ROUNDED for number, begin in enumerate(begins)):
         return
     say(
         f"{NAME}: the frame rate varies, and y4m carries one rate only; add --timecodes times.txt to vspipe and give the file to "

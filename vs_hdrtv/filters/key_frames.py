@@ -301,10 +301,13 @@ def make_recovery(engine: Engine, flow: Model, model: Model) -> Recovery:
     """What recovers key frames: the initial flow by a model or by DIS, the rest by ICAM.
 
     Raises:
-        InputError: a model is not there or is of another network.
+        InputError: a model is not there or is of another network, or OpenCV is to find the flow and is not installed.
     """
+    from ..keyframes import registration
     from ..keyframes.recovery import Recovery
 
+    if flow == DIS:
+        registration.installed()
     return Recovery(engine, None if flow == DIS else find_model(flow), find_model(model))
 
 

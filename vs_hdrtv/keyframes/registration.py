@@ -57,9 +57,8 @@ WHITE = 254
 _LOCK = threading.Lock()
 
 
-@contextlib.contextmanager
-def opencv() -> Iterator[Any]:
-    """OpenCV on one thread, one caller at a time: its number of threads is the process's own, and some results follow it.
+def installed() -> Any:
+    """The module `cv2`; to be asked before anything is built on it.
 
     Raises:
         InputError: it is not installed.
@@ -68,6 +67,17 @@ def opencv() -> Iterator[Any]:
         import cv2
     except ImportError:
         raise InputError("dis: OpenCV is not installed; pip install 'vs-hdrtv[recover]', or give a flow network") from None
+    return cv2
+
+
+@contextlib.contextmanager
+def opencv() -> Iterator[Any]:
+    """OpenCV on one thread, one caller at a time: its number of threads is the process's own, and some results follow it.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    cv2 = installed()
     with _LOCK:
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)
