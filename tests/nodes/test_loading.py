@@ -64,6 +64,15 @@ def test_a_clone_loads_as_it_is(clone, tmp_path):
     assert done.stderr.splitlines()[-1].startswith("22 []"), done.stderr  # nothing of the installed package is used
 
 
+def test_a_script_beside_a_clone_gets_the_package(clone, tmp_path):
+    (tmp_path / "vs_hdrtv").symlink_to(clone)
+    script = tmp_path / "script.py"
+    script.write_text("import vs_hdrtv\nfrom vs_hdrtv import errors\nprint(vs_hdrtv.__version__, errors.__file__)\n")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    file = tmp_path / "vs_hdrtv" / "vs_hdrtv" / "errors.py"
+    assert (done.stdout, done.stderr) == (f"{vs_hdrtv.__version__} {file}\n", "")
+
+
 def test_ids_are_ours_and_everything_says_what_it_does(classes):
     for node_id, node in classes.items():
         schema = node.GET_SCHEMA()
