@@ -2,7 +2,7 @@
 
 Each row is a file of a public repository at one commit, with its SHA-256 and licence (CC0). Files go to DATA/hdr_stills, their
 licences to DATA/MANIFEST.csv, which the cards of weights are written from. What is there already with the right checksum is
-left alone, so the same line again goes on where it was stopped. 180 MB.
+left alone, so the same line again goes on where it was stopped. 250 MB.
 
 `--address` is where files are read from; without the network, a copy: --address 'file:///copy/{repository}/{commit}/{path}'.
 """
