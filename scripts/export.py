@@ -15,8 +15,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import Module
 
 from vs_hdrtv import weights
 from vs_hdrtv.errors import InputError
@@ -29,6 +32,35 @@ def recipe_and_steps(text: str) -> tuple[str, int]:
     """`NAME=STEPS`."""
     name, _, steps = text.partition("=")
     return name, int(steps)
+
+
+def trained(runs: Path, name: str, network: Module) -> dict[str, Tensor]:
+    """Weights of the run of a recipe.
+
+    Raises:
+        InputError: there are none, or they are another network's.
+    """
+    path = runs / name / "average.safetensors"
+    try:
+        found: dict[str, Tensor] = load_file(path)
+        network.load_state_dict(found)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"export: {path} does not hold weights of the network ({reason}); give a finished run") from None
+    return found
+
+
+def load(network: Module, recipe: recipes.Recipe, run: Path) -> None:
+    """The weights to ship, into the network: those of the run, interpolated and restrained as the recipe says.
+
+    Raises:
+        InputError: weights are missing, or another network's.
+    """
+    before = trained(run.parent, recipe.after, network) if recipe.interpolation < 1 else {}
+    after = trained(run.parent, run.name, network)
+    network.load_state_dict(after | {key: torch.lerp(before[key], after[key], recipe.interpolation) for key in before})
+    if recipe.restraint:
+        network.restrain(recipe.restraint)  # type: ignore[operator]
 
 
 def main() -> None:
@@ -54,14 +86,7 @@ def main() -> None:
     data = cards.data(arguments.data, recipe, arguments.licence)
     earlier = cards.before(arguments.recipe, arguments.run.parent, dict(arguments.before))
     network = registry.create(recipe.model, **recipe.network).eval()
-    path = arguments.run / "average.safetensors"
-    try:
-        network.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"export: {path} does not hold the weights of {recipe.model} ({reason}); give a finished run") from None
-    if recipe.restraint:
-        network.restrain(recipe.restraint)  # type: ignore[operator]
+    load(network, recipe, arguments.run)
     notes = arguments.run / "setup.json"
     setup: dict[str, str] = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else {}
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
@@ -84,6 +109,7 @@ def main() -> None:
             "followed": cards.described(arguments.recipe, done),
             **({} if recipe.dropout is None else {"dropout": recipe.dropout}),
             **({"restraint": list(recipe.restraint)} if recipe.restraint else {}),
+            **({"interpolation": recipe.interpolation} if recipe.interpolation < 1 else {}),
             "steps_done": "unknown" if done is None else done,
             "steps_planned": recipe.steps,
             "exported_at_commit": commit,

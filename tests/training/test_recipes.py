@@ -82,6 +82,14 @@ def test_arguments_of_the_network(tmp_path, monkeypatch):
     assert checkpoints.identity("own", recipe)["fields"]["network"] == {"output": "light"}
 
 
+@pytest.mark.parametrize(("share", "after"), [("0.0", "hdcfm"), ("1.5", "hdcfm"), ("0.5", "")])
+def test_interpolation_is_between_two(share, after):
+    recipe = recipes.load("hdcfm_bright")
+    assert 0 < recipe.interpolation < 1 and "interpolation" not in checkpoints.identity("hdcfm_bright", recipe)["fields"]
+    with pytest.raises(InputError, match="recipe: interpolation is"):
+        dataclasses.replace(recipe, interpolation=float(share), after=after)
+
+
 def test_restraint_is_of_light(tmp_path, monkeypatch):
     restrained = OWN.replace("seed", "restraint = [0.5, 0.5, 0.0]\nseed")
     write(tmp_path, monkeypatch, restrained + '[network]\noutput = "light"\n')

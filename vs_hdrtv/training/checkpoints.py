@@ -20,7 +20,7 @@ LIMIT = 16 * 2**20
 
 NOTE = "Adam's moments and the distance of the average from the weights were rounded to bfloat16: going on from here is not exact"
 
-REPORTING = ("report", "checkpoint", "restraint")
+REPORTING = ("report", "checkpoint", "restraint", "interpolation")
 """Fields of a recipe that say what is told of a run, or is done after it; it may go on with others."""
 
 

@@ -69,6 +69,8 @@ class Recipe:
         flow: weight of the flow's correction beside L1, of key frames.
         fresh: modules of the network that do not take the weights of `after`: what they give means something else there.
         restraint: what HDCFM's changes of gain, saturation and hue are multiplied by when the weights are exported; () for 1.
+        interpolation: where between the weights of `after`, 0, and those that were trained, 1, the exported ones are: each knows
+            what the other one has lost (WiSE-FT: Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
         network: arguments that the network is made with, where they are not its defaults; a table `[network]`.
     """
 
@@ -101,6 +103,7 @@ class Recipe:
     flow: float = 0.0
     fresh: tuple[str, ...] = ()
     restraint: tuple[float, ...] = ()
+    interpolation: float = 1.0
     network: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -128,6 +131,8 @@ class Recipe:
             raise InputError("recipe: flow is a loss of key frames; give references, or leave it out")
         if self.restraint and self.network.get("output") != "light":
             raise InputError("recipe: restraint is for a network whose output is light; give that, or leave it out")
+        if not 0 < self.interpolation <= 1 or (self.interpolation < 1 and not self.after):
+            raise InputError(f"recipe: interpolation is {self.interpolation}; give 1, or with `after` a number between 0 and 1")
         if not self.frames:
             moves = self.motion != UNCUT and not (self.references or self.segments)
             if moves or (self.content, self.consistency) != ("l1", 0.0):

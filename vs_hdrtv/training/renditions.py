@@ -19,7 +19,7 @@ BLACKS = (0.05, 0.2)
 """SDR signal up to which a master with kept blacks is as dark as its SDR version, and from which it is not held to it: 0.15 and
 4 cd/m2 by BT.2408."""
 
-GAIN_MAP = {"from": (0.15, 0.5), "to": (0.75, 1.1), "stops": (0.5, 3.3)}
+GAIN_MAP = {"from": (0.15, 0.5), "to": (0.7, 1.05), "stops": (1.2, 3.3)}
 """Of `gain_mapped`: SDR signal between which the gain begins and is whole, and how many stops it then is."""
 
 COMPRESSED = 1.0
