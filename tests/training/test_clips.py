@@ -3,6 +3,8 @@ import numpy as np
 import pytest
 import torch
 
+from vs_hdrtv.color.gamut import luminance
+from vs_hdrtv.color.tone_curves import bt2408
 from vs_hdrtv.color.transfer import bt1886_eotf, pq_eotf
 from vs_hdrtv.errors import InputError
 from vs_hdrtv.networks.warping import warp
@@ -52,6 +54,26 @@ def test_a_function_of_seed_and_index():
     np.testing.assert_array_equal(first.sdr, again.sdr)
     np.testing.assert_array_equal(first.hdr, again.hdr)
     assert not np.array_equal(first.sdr, other.sdr)
+
+
+@pytest.mark.parametrize("share", ["gain_maps", "blends"])
+def test_photographs_and_blends_stay_alike_from_frame_to_frame(share):
+    variety = pairs.Variety(**{share: 1.0})
+    for index in range(4):
+        clip, plain = (make((3, index), motion=STILL, look=0.0, variety=each) for each in (variety, pairs.PLAIN))
+        assert (clip.operator == pairs.GAIN_MAP) == (share == "gain_maps")
+        assert not np.array_equal(clip.sdr, plain.sdr)
+        for signal in (clip.sdr, clip.hdr):  # nothing moves but the zoom of a flat picture
+            assert np.abs(np.diff(signal, axis=0)).mean() < 0.25 * signal.std()
+
+
+def test_a_clip_of_photographs_is_its_sdr_version_and_brighter():
+    clip = make((3, 1), look=0.0, variety=pairs.Variety(gain_maps=1.0))
+    shown = luminance(pq_eotf(bt2408(clip.sdr.astype(np.float64))), "bt2020")
+    gain = np.log2((luminance(pq_eotf(clip.hdr), "bt2020") + 0.01) / (shown + 0.01))[:, 0]  # (6, 32, 32)
+    assert np.median(gain) > -0.05
+    assert gain.max() > 0.3
+    assert pairs.GAIN_MAP not in {make((3, index)).operator for index in range(4)}
 
 
 def test_what_does_not_move_stays():

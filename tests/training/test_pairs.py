@@ -265,6 +265,20 @@ def test_gain_maps_brighten_highlights_and_keep_colours():
     assert max(each.max() / graded.max() for each in found) > 2
 
 
+def test_frames_of_a_clip_have_one_gain_for_one_light():
+    shown = np.broadcast_to(np.linspace(0, 1, 64), (3, 4, 64)).copy()
+    scenes = [np.asarray(convert(each, "bt709", "bt2020")) for each in (shown, 3 * shown)]
+    for seed in range(6):
+        alone, twice, mixed = (
+            renditions.gain_mapped(np.stack(lights), np.stack([shown] * len(lights)), np.random.default_rng(seed))
+            for lights in (scenes[:1], scenes[:1] * 2, scenes)
+        )
+        np.testing.assert_allclose(twice, alone.repeat(2, axis=0), rtol=1e-6)
+        # Both frames show the same; where the second one's scene is brighter, what is set by all frames tells them apart.
+        assert (mixed[1] >= mixed[0] - 1e-9).all()
+    assert not np.allclose(mixed[1], mixed[0])
+
+
 def test_gains_follow_the_signal_where_nothing_was_compressed_too():
     shown = np.broadcast_to(np.linspace(0, 1, 64), (3, 4, 64)).copy()
     scene_light = np.asarray(

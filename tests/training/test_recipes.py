@@ -151,8 +151,6 @@ class TestClips:
             ("dslnet", {"content": "l3"}, "unknown content 'l3'; choose one of l1, tanh_l1"),
             ("dslnet", {"motion": clips.Motion()}, "motion.cut is 0.15; give 0, networks never see frames of two scenes"),
             ("dslnet", {"variety": pairs.Variety(films=0.5)}, "are for pictures; leave them out with frames"),
-            ("dslnet", {"variety": pairs.Variety(blends=0.5)}, "are for pictures; leave them out with frames"),
-            ("dslnet", {"variety": pairs.Variety(gain_maps=0.5)}, "are for pictures; leave them out with frames"),
             ("dslnet", {"first_stage": "hdcfm"}, "are for pictures; leave them out with frames"),
         ],
     )

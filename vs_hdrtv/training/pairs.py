@@ -29,6 +29,9 @@ KEPT = (0.2, 0.9)
 PHONES = 0.5
 """Share of pairs with a gain map whose SDR picture is `operators.phone`'s."""
 
+GAIN_MAP = "gain_map"
+"""In the operator's place, of pairs with one."""
+
 Light = Array
 """Planar pictures (..., 3, H, W), numpy or torch on any device: what is made of them is of the same kind, there."""
 
@@ -110,15 +113,12 @@ def make_pair(
         InputError: the view is black.
     """
     xp = namespace(view)
-    if operator is None and variety.gain_maps and rng.random() < variety.gain_maps:
+    if _is_photograph(operator, rng, variety):
         return _photograph(precise(xp.moveaxis(view, -1, 0)), rng, look, variety, primaries)
     name = operator or random_operator(rng, variety)
     exposed = expose(precise(xp.moveaxis(view, -1, 0)), rng, primaries)  # (3, H, W)
     hdr_light, sdr_light = gamuts(exposed, primaries, rng, variety)
-    toned = operators.OPERATORS[name](sdr_light, rng)
-    if operator is None and variety.blends and rng.random() < variety.blends:
-        toned = operators.blend(toned, operators.OPERATORS[random_operator(rng, variety)](sdr_light, rng), rng)
-    shown = _grade(toned, rng, look)
+    shown = _grade(_toned(sdr_light, rng, name, PLAIN if operator else variety), rng, look)
     hdr_light = _graded(hdr_light, shown, rng, variety)
     sdr = deliver(bt1886_inverse_eotf(shown)[None], rng, variety)[0]
     hdr = master(hdr_light, sdr, peak=random_peak(rng, variety), primaries="bt2020")
@@ -133,11 +133,28 @@ def _photograph(view: Light, rng: np.random.Generator, look: float, variety: Var
     """
     xp = namespace(view)
     scene, sdr_light = gamuts(expose(view, rng, primaries), primaries, rng, variety)
-    show = operators.phone if rng.random() < PHONES else operators.OPERATORS[random_operator(rng, variety)]
-    shown = _grade(operators.finished(show(sdr_light, rng), rng), rng, look)
+    shown = _finished(sdr_light, rng, look, variety)
     sdr = deliver(bt1886_inverse_eotf(shown)[None], rng, variety)[0]
     hdr = pq_inverse_eotf(gain_mapped(scene, shown, rng) * REFERENCE_WHITE)  # a gain map has its own peak
-    return Pair(xp.astype(sdr, xp.float32), xp.astype(hdr, xp.float32), "gain_map")
+    return Pair(xp.astype(sdr, xp.float32), xp.astype(hdr, xp.float32), GAIN_MAP)
+
+
+def _is_photograph(operator: str | None, rng: np.random.Generator, variety: Variety) -> bool:
+    return operator is None and bool(variety.gain_maps) and rng.random() < variety.gain_maps
+
+
+def _finished(light: Light, rng: np.random.Generator, look: float, variety: Variety) -> Light:
+    """The SDR light of `_photograph`, of (3, H, W) light."""
+    show = operators.phone if rng.random() < PHONES else operators.OPERATORS[random_operator(rng, variety)]
+    return _grade(operators.finished(show(light, rng), rng), rng, look)
+
+
+def _toned(light: Light, rng: np.random.Generator, name: str, variety: Variety) -> Light:
+    """(3, H, W) light by an operator, or by a mix of it and another one."""
+    toned = operators.OPERATORS[name](light, rng)
+    if variety.blends and rng.random() < variety.blends:
+        toned = operators.blend(toned, operators.OPERATORS[random_operator(rng, variety)](light, rng), rng)
+    return toned
 
 
 def make_frames(
@@ -150,6 +167,8 @@ def make_frames(
 ) -> tuple[Light, Light, str]:
     """SDR and HDR of the frames of one clip: one operator with one draw of its parameters, one grade, one level, one encoder.
 
+    With a gain map, one gain for one light in all frames.
+
     Args:
         light: (N, 3, H, W) linear light as exposed (`expose`), H and W even.
         rng: every random choice comes from it.
@@ -161,15 +180,21 @@ def make_frames(
     Returns:
         `sdr` and `hdr`, (N, 3, H, W), and the operator's name.
     """
-    name = operator or random_operator(rng, variety)
+    photographed = _is_photograph(operator, rng, variety)
+    name = GAIN_MAP if photographed else operator or random_operator(rng, variety)
     hdr_light, sdr_light = gamuts(light, primaries, rng, variety)
     seed = int(rng.integers(2**63))
 
     def show(frame: Light) -> Light:
         same = np.random.default_rng(seed)
-        return _grade(operators.OPERATORS[name](frame, same), same, look)
+        if photographed:
+            return _finished(frame, same, look, variety)
+        return _grade(_toned(frame, same, name, PLAIN if operator else variety), same, look)
 
     shown = namespace(light).stack([show(frame) for frame in sdr_light])
+    if photographed:
+        hdr = pq_inverse_eotf(gain_mapped(hdr_light, shown, rng) * REFERENCE_WHITE)
+        return deliver(bt1886_inverse_eotf(shown), rng, variety), hdr, name
     hdr_light = _graded(hdr_light, shown, rng, variety)
     sdr = deliver(bt1886_inverse_eotf(shown), rng, variety)
     return sdr, master(hdr_light, sdr, peak=random_peak(rng, variety), primaries="bt2020"), name

@@ -144,10 +144,8 @@ class Recipe:
             raise InputError(f"recipe: unknown content {self.content!r}; choose one of {', '.join(CONTENTS)}")
         if self.motion.cut:
             raise InputError(f"recipe: motion.cut is {self.motion.cut}; give 0, networks never see frames of two scenes")
-        varied = self.variety.films or self.variety.blends or self.variety.gain_maps
-        if self.first_stage or self.overexposed or varied:
-            of_pictures = "first_stage, overexposed and variety's films, blends and gain_maps"
-            raise InputError(f"recipe: {of_pictures} are for pictures; leave them out with frames")
+        if self.first_stage or self.overexposed or self.variety.films:
+            raise InputError("recipe: first_stage, overexposed and variety's films are for pictures; leave them out with frames")
 
     @property
     def kind(self) -> str:

@@ -62,14 +62,14 @@ def gain_mapped(scene: Light, shown: Light, rng: np.random.Generator) -> Light:
     what ISO 21496-1 files hold, one channel of them, and what colourists do who grade HDR from the SDR version.
 
     Args:
-        scene: (3, H, W) light, BT.2020, any scale.
-        shown: (3, H, W) SDR light, BT.709, [0, 1].
+        scene: (..., 3, H, W) light, BT.2020, any scale; of a picture, or of a clip, whose frames get one gain for one light.
+        shown: SDR light of the same shape, BT.709, [0, 1].
         rng: every random choice comes from it.
     """
     xp = namespace(scene)
     graded = convert(shown, "bt709", "bt2020")
-    lost = xp.log2(xp.maximum(luminance(scene, "bt2020"), 1e-9) / xp.maximum(luminance(graded, "bt2020"), 1e-9))  # (1, H, W)
-    signal = xp.max(bt1886_inverse_eotf(shown), axis=-3, keepdims=True)  # (1, H, W)
+    lost = xp.log2(xp.maximum(luminance(scene, "bt2020"), 1e-9) / xp.maximum(luminance(graded, "bt2020"), 1e-9))  # (..., 1, H, W)
+    signal = xp.max(bt1886_inverse_eotf(shown), axis=-3, keepdims=True)  # (..., 1, H, W)
     begins, whole = rng.uniform(*GAIN_MAP["from"]), rng.uniform(*GAIN_MAP["to"])
     stops, share = rng.uniform(*GAIN_MAP["stops"]), rng.random()
     bright = _smooth_step(signal, (begins, whole))
