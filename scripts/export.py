@@ -35,7 +35,7 @@ def recipe_and_steps(text: str) -> tuple[str, int]:
 
 
 def trained(runs: Path, name: str, network: Module) -> dict[str, Tensor]:
-    """Weights of the run of a recipe.
+    """Weights of the run of a recipe; they are left in `network`, which checks them.
 
     Raises:
         InputError: there are none, or they are another network's.

@@ -101,15 +101,16 @@ def test_hlg_has_no_static_metadata(script, ask):
     assert code == 2 and err.splitlines()[-1].startswith("x265-args: --max-cll with an HLG output")
 
 
-def test_variable_rate_is_said(script, ask):
+@pytest.mark.parametrize("arguments", [[], ["--max-cll", "none"]])
+def test_variable_rate_is_said(script, ask, arguments):
     more = """
     def late(n, f):
         out = f.copy()
-        out.props["_DurationNum"] = 1 + n
+        out.props["_DurationNum"] = 2 + n
         return out
     hdr.std.ModifyFrame(hdr, late).set_output()
     """
-    code, _, err = ask(script(more))
+    code, _, err = ask(script(more), *arguments)
     assert code == 0 and "--timecodes" in err and "mkvmerge --timestamps" in err
 
 

@@ -67,6 +67,18 @@ def test_photographs_and_blends_stay_alike_from_frame_to_frame(share):
             assert np.abs(np.diff(signal, axis=0)).mean() < 0.25 * signal.std()
 
 
+def test_frames_of_a_photograph_are_finished_alike(monkeypatch):
+    monkeypatch.setattr(pairs, "PHONES", 0.0)  # a phone's tone mapping is local: what is bright darkens what is around it
+    frame = 0.1 * np.moveaxis(flat()[:32, :32], -1, 0).astype(np.float64)
+    light = np.stack([frame, frame])
+    light[1, :, :8, :8] *= 100
+    for seed in range(8):
+        sdr, hdr, _ = pairs.make_frames(light, np.random.default_rng(seed), variety=pairs.Variety(gain_maps=1.0))
+        for signal in (sdr, hdr):
+            np.testing.assert_array_equal(signal[0, :, 16:], signal[1, :, 16:])
+        assert not np.array_equal(sdr[0], sdr[1])
+
+
 def test_a_clip_of_photographs_is_its_sdr_version_and_brighter():
     clip = make((3, 1), look=0.0, variety=pairs.Variety(gain_maps=1.0))
     shown = luminance(pq_eotf(bt2408(clip.sdr.astype(np.float64))), "bt2020")

@@ -90,6 +90,11 @@ def test_interpolation_is_between_two(share, after):
         dataclasses.replace(recipe, interpolation=float(share), after=after)
 
 
+def test_interpolation_leaves_nothing_fresh():
+    with pytest.raises(InputError, match="recipe: interpolation mixes weights"):
+        dataclasses.replace(recipes.load("hdcfm_bright"), fresh=("last",))
+
+
 def test_restraint_is_of_light(tmp_path, monkeypatch):
     restrained = OWN.replace("seed", "restraint = [0.5, 0.5, 0.0]\nseed")
     write(tmp_path, monkeypatch, restrained + '[network]\noutput = "light"\n')

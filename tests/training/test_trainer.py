@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import io
+import math
 import shutil
 import signal
 import sys
@@ -337,6 +338,36 @@ def test_reports_are_means_of_the_steps_since_the_last_one(data, tmp_path):
     reported = dict(curve(tmp_path / "means"))
     assert reported[6] == pytest.approx(np.mean(each[3:6]), abs=2e-6)
     assert reported[8] == pytest.approx(np.mean(each[6:8]), abs=2e-6)
+
+
+class Odd(Tiny):
+    """Its results are no numbers in the steps `at`."""
+
+    def __init__(self, *at):
+        super().__init__()
+        self.at = at
+
+    def forward(self, sdr):
+        return super().forward(sdr) * (math.nan if self.calls in self.at else 1.0)
+
+
+def test_steps_without_a_finite_loss_are_left_out(data, tmp_path, caplog):
+    recipe = dataclasses.replace(RECIPE, report=4)
+    torch.manual_seed(0)
+    average = trainer.train(odd := Odd(2, 3), recipe, data, tmp_path, compiled=False)
+    assert all(value.isfinite().all() for value in (*average.values(), *odd.state_dict().values()))
+    assert all(math.isfinite(loss) for _, loss in curve(tmp_path))
+    assert [r.message for r in caplog.records if "finite" in r.message] == [
+        "train: 2 of the last 4 steps had no finite loss and were left out"
+    ]
+
+
+def test_a_loss_that_is_no_number_any_more_ends_the_run(data, tmp_path):
+    recipe = dataclasses.replace(RECIPE, report=2, checkpoint=2)
+    torch.manual_seed(0)
+    with pytest.raises(InputError, match=r"last 2 steps up to 6 no loss was finite.*learning_rate.*checkpoint.pt has step 4$"):
+        trainer.train(Odd(5, 6), recipe, data, tmp_path, compiled=False)
+    assert checkpoints.read(tmp_path / "checkpoint.pt")["step"] == 4
 
 
 def test_a_finished_run_is_left_alone(data, tmp_path):

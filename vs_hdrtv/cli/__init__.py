@@ -51,7 +51,7 @@ COMMANDS: dict[str, Command] = {
         "SDR video file to HDR10 (or HLG) video file",
         (
             "vs-hdrtv convert in.mp4 out.mp4",
-            "vs-hdrtv convert in.mkv out.mkv --preset bt2446a --peak 600 --crf 16 --speed slow",
+            "vs-hdrtv convert in.mkv out.mkv --preset bt2446a --peak 600 --crf 12 --speed slow",
             "vs-hdrtv convert tape.mpg out.mp4 --deinterlace --start 100 --end 350",
             "vs-hdrtv convert in.mkv master.mov --encoder prores --strength 0.8 --letterbox auto",
             "vs-hdrtv convert in.mp4 out.mp4 --resume",

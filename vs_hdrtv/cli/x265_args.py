@@ -159,8 +159,9 @@ def _warn_rate(frames: list[Mapping[str, Any]], rate: Fraction) -> None:
         else 1 / Fraction(rate or 1)
         for found in frames
     ]
-    begins = accumulate(shown[:-1], initial=Fraction(0))
-    if rate and all(abs(begin - number / Fraction(rate)) <= ROUNDED for number, begin in enumerate(begins)):
+    # Files seldom say how long the last frame is shown; one alone is all that is known.
+    ends = accumulate(shown[:-1] or shown)
+    if rate and all(abs(end - number / Fraction(rate)) <= ROUNDED for number, end in enumerate(ends, 1)):
         return
     say(
         f"{NAME}: the frame rate varies, and y4m carries one rate only; add --timecodes times.txt to vspipe and give the file to "

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import losses
+from . import gradients, losses
 
 
 class Adversary:
@@ -48,7 +48,7 @@ class Adversary:
         loss = losses.discriminator_loss(real, generated, _as_scores(mask))
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.discriminator.parameters(), self._clip)
+        gradients.clip(self.discriminator.parameters(), self._clip)
         self._optimizer.step()
         return {"discriminator": loss.detach()}
 

@@ -186,7 +186,10 @@ def phone(light: Light, rng: np.random.Generator) -> Light:
 
 
 def finished(shown: Light, rng: np.random.Generator) -> Light:
-    """SDR light as a photograph is handed out: stretched to white, with the contrast back that tone mapping took, and black."""
+    """SDR light as a photograph is handed out: stretched to white, with the contrast back that tone mapping took, and black.
+
+    Of (..., 3, H, W), one picture or the frames of a clip, which are stretched alike.
+    """
     xp = namespace(shown)
     bright = float(np.percentile(on_host(xp.max(shown, axis=-3)), 99.5))
     stretched = shown * (rng.uniform(*PHONE["white"]) / max(bright, 1e-3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,7 +134,7 @@ def _photograph(view: Light, rng: np.random.Generator, look: float, variety: Var
     """
     xp = namespace(view)
     scene, sdr_light = gamuts(expose(view, rng, primaries), primaries, rng, variety)
-    shown = _finished(sdr_light, rng, look, variety)
+    shown = _grade(operators.finished(_taken(sdr_light, rng, variety), rng), rng, look)
     sdr = deliver(bt1886_inverse_eotf(shown)[None], rng, variety)[0]
     hdr = pq_inverse_eotf(gain_mapped(scene, shown, rng) * REFERENCE_WHITE)  # a gain map has its own peak
     return Pair(xp.astype(sdr, xp.float32), xp.astype(hdr, xp.float32), GAIN_MAP)
@@ -143,10 +144,10 @@ def _is_photograph(operator: str | None, rng: np.random.Generator, variety: Vari
     return operator is None and bool(variety.gain_maps) and rng.random() < variety.gain_maps
 
 
-def _finished(light: Light, rng: np.random.Generator, look: float, variety: Variety) -> Light:
-    """The SDR light of `_photograph`, of (3, H, W) light."""
+def _taken(light: Light, rng: np.random.Generator, variety: Variety) -> Light:
+    """The SDR light of `_photograph` before it is finished, of (3, H, W) light."""
     show = operators.phone if rng.random() < PHONES else operators.OPERATORS[random_operator(rng, variety)]
-    return _grade(operators.finished(show(light, rng), rng), rng, look)
+    return show(light, rng)
 
 
 def _toned(light: Light, rng: np.random.Generator, name: str, variety: Variety) -> Light:
@@ -185,16 +186,16 @@ def make_frames(
     hdr_light, sdr_light = gamuts(light, primaries, rng, variety)
     seed = int(rng.integers(2**63))
 
-    def show(frame: Light) -> Light:
-        same = np.random.default_rng(seed)
-        if photographed:
-            return _finished(frame, same, look, variety)
-        return _grade(_toned(frame, same, name, PLAIN if operator else variety), same, look)
+    def frames(tone: Callable[[Light, np.random.Generator], Light]) -> Light:
+        return namespace(light).stack([tone(frame, np.random.default_rng(seed)) for frame in sdr_light])
 
-    shown = namespace(light).stack([show(frame) for frame in sdr_light])
     if photographed:
+        taken = frames(lambda frame, same: _taken(frame, same, variety))
+        shown = _grade(operators.finished(taken, rng), rng, look)
         hdr = pq_inverse_eotf(gain_mapped(hdr_light, shown, rng) * REFERENCE_WHITE)
         return deliver(bt1886_inverse_eotf(shown), rng, variety), hdr, name
+    mixed = PLAIN if operator else variety
+    shown = frames(lambda frame, same: _grade(_toned(frame, same, name, mixed), same, look))
     hdr_light = _graded(hdr_light, shown, rng, variety)
     sdr = deliver(bt1886_inverse_eotf(shown), rng, variety)
     return sdr, master(hdr_light, sdr, peak=random_peak(rng, variety), primaries="bt2020"), name

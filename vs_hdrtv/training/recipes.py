@@ -133,6 +133,8 @@ class Recipe:
             raise InputError("recipe: restraint is for a network whose output is light; give that, or leave it out")
         if not 0 < self.interpolation <= 1 or (self.interpolation < 1 and not self.after):
             raise InputError(f"recipe: interpolation is {self.interpolation}; give 1, or with `after` a number between 0 and 1")
+        if self.interpolation < 1 and self.fresh:
+            raise InputError("recipe: interpolation mixes weights, and what is fresh has none before; leave out one of the two")
         if not self.frames:
             moves = self.motion != UNCUT and not (self.references or self.segments)
             if moves or (self.content, self.consistency) != ("l1", 0.0):

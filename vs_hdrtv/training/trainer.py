@@ -19,7 +19,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..errors import InputError
 from ..networks.blocks import compile_for_training
-from . import batches, checkpoints, curves, devices, material, stopping, validation
+from . import batches, checkpoints, curves, devices, gradients, material, stopping, validation
 from .objectives import FeatureMapping, Objective
 from .recipes import Recipe
 
@@ -99,7 +99,8 @@ def train(
         The exponential moving average of the weights, on the CPU; `average.safetensors` has the same.
 
     Raises:
-        InputError: the checkpoint is of a run with another recipe or setup, or there is nothing to train on or to write to.
+        InputError: the checkpoint is of a run with another recipe or setup, there is nothing to train on or to write to, or the
+            loss is no number any more.
     """
     run = _Run(network, recipe, output, objective or FeatureMapping(recipe), options or Options(), stop or stopping.Stop())
     run.resume()
@@ -125,7 +126,7 @@ class _Run:
         self.weights = network.state_dict()  # these tensors are the network's own: they change with it
         self.average = {name: value.detach().clone() for name, value in self.weights.items()}
         self.step = 0
-        self.totals, self.count = dict.fromkeys(objective.terms, 0.0), 0
+        self.totals, self.count, self.left_out = dict.fromkeys(objective.terms, 0.0), 0, 0
         self.unread: list[dict[str, Tensor]] = []
         self.saved: int | None = None
         self.saved_at = stop.clock()
@@ -234,7 +235,7 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
+        gradients.clip(self.network.parameters(), recipe.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.unread.append(terms | self.objective.learn(rate))
@@ -243,20 +244,32 @@ class _Run:
         get_ema_multi_avg_fn(decay)(list(self.average.values()), list(self.weights.values()), None)  # type: ignore[no-untyped-call]
 
     def _add_up(self) -> None:
-        """Read the losses of the last steps; only now, since a GPU is waited for."""
+        """Read the losses of the last steps; only now, since a GPU is waited for. What is not finite would spoil their mean."""
         for terms in self.unread:
-            self.totals = {name: value + float(terms[name]) for name, value in self.totals.items()}
-        self.count += len(self.unread)
+            values = {name: float(terms[name]) for name in self.totals}
+            if all(map(math.isfinite, values.values())):
+                self.totals = {name: value + values[name] for name, value in self.totals.items()}
+                self.count += 1
+            else:
+                self.left_out += 1
         self.unread.clear()
 
     def _report(self, rate: float) -> None:
         self._add_up()
+        if not self.count:
+            since = f"train: of the last {self.left_out} steps up to {self.step} no loss was finite"
+            kept = f"; {self.checkpoint} has step {self.saved}" if self.saved is not None else ""
+            raise InputError(f"{since}; give the recipe a lower learning_rate or clip{kept}")
+        if self.left_out:
+            logger.warning(
+                "train: %d of the last %d steps had no finite loss and were left out", self.left_out, self.left_out + self.count
+            )
         means = {name: value / self.count for name, value in self.totals.items()}
         figures = "  ".join(f"{name} {value:.5f}" for name, value in means.items())
         left = (self.recipe.steps - self.step) / rate / 60
         logger.info("step %d/%d  %s  %.2f steps/s  %.0f min left", self.step, self.recipe.steps, figures, rate, left)
         curves.append(self.output / curves.CURVE, self.step, means)
-        self.totals, self.count = dict.fromkeys(self.totals, 0.0), 0
+        self.totals, self.count, self.left_out = dict.fromkeys(self.totals, 0.0), 0, 0
 
     def _validate(self, validator: validation.Validator) -> None:
         found = validator.measure(self.average)
