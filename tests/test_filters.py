@@ -255,6 +255,10 @@ def test_properties_that_change_on_the_way_are_refused_at_their_frame(moving_cli
     ("call", "message"),
     [
         (lambda c: sdr_to_hdr(c, "best"), "sdr_to_hdr: unknown preset 'best'; choose one of fast,"),
+        (
+            lambda c: sdr_to_hdr(c, "bt2408", model="hdcfm"),
+            "sdr_to_hdr: preset bt2408 is a formula and has no network; leave out",
+        ),
         (lambda c: inverse_tone_map(c, "magic"), "inverse_tone_map: unknown method 'magic'; choose one of bt2446a,"),
         (lambda c: feature_map(c, "magic"), "unknown model 'magic'"),
         (lambda c: feature_map(c, engine="warp"), "unknown engine 'warp'"),

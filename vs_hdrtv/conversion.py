@@ -78,12 +78,14 @@ def chain(look: Look, steady: int = 0, areas: Sequence[Area] = ()) -> tuple[list
         The stages, and the cd/m2 that their result reaches: `source_peak` of `stages.to_hdr10` and `stages.to_hlg`.
 
     Raises:
-        InputError: the preset or the model is unknown, or a value is out of range.
+        InputError: the preset or the model is unknown, both are given where the preset is a formula, or a value is out of range.
     """
     if look.preset not in PRESETS:
         known = ", ".join(PRESETS)
         raise InputError(f"sdr_to_hdr: unknown preset {look.preset!r}; choose one of {known}, or give a network as model=")
     preset = PRESETS[look.preset]
+    if look.model is not None and preset.model is None:
+        raise InputError(f"sdr_to_hdr: preset {look.preset} is a formula and has no network; leave out model, or the preset")
     network = preset.model if look.model is None else look.model
     if look.strength == 0:
         preset, network = PRESETS["bt2408"], None

@@ -146,6 +146,7 @@ def test_audio_alone_is_one_line(run, video_file, tmp_path):
         (["/proc/out.mp4"], "cannot be written"),
         (["in.mp4"], "is the input itself"),
         (["out.mp4", "--preset", "best"], "unknown preset 'best'"),
+        (["out.mp4", "--preset", "bt2446a", "--model", "hdcfm"], "preset bt2446a is a formula and has no network"),
         (["out.mp4", "--model", "nothing"], "'nothing'"),
         (["out.mp4", "--preset", "fast", "--engine", "abacus"], "'abacus'"),
         (["out.mp4", "--peak", "20000"], "peak"),

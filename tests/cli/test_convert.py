@@ -330,7 +330,7 @@ def test_the_networks_of_shots_are_part_of_the_job(tmp_path):
     files = sorted(file.sha256 for file in weights.find("hdcfm").files.values())
     for preset, path, expected in (("bt2408", None, []), ("bt2408", shots, files), (None, None, files)):
         assert convert._weights(argparse.Namespace(preset=preset, model=None, shots=path)) == expected
-    assert convert._weights(argparse.Namespace(preset="bt2408", model="hdcfm", shots=None)) == files
+    assert convert._weights(argparse.Namespace(preset="kernels", model="hdcfm", shots=None)) == files
 
 
 def test_scenes_and_steady_are_handed_on(run, video_file, tmp_path):
