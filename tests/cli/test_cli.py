@@ -1,5 +1,6 @@
 """The command line: results, one line for every bad input, and nothing left behind. Analytic presets: no weights needed."""
 
+import contextlib
 import io
 import os
 import re
@@ -233,6 +234,24 @@ def test_ctrl_c_and_its_like_leave_nothing(video_file, tmp_path, sent, code):
     assert (process.returncode, out) == (code, ""), err
     assert err == "convert: interrupted; nothing was written\n"
     assert [entry.name for entry in tmp_path.iterdir()] == ["in.mp4"]
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_an_interruption_that_was_lost_is_raised_again(monkeypatch, capsys, sent, code):
+    def lose_it(name, arguments):
+        with contextlib.suppress(KeyboardInterrupt):  # as C code does with what Python code that it calls raises
+            signal.raise_signal(sent)
+        Progress().update(1, 2)
+        return 0
+
+    monkeypatch.setattr(cli, "_run", lose_it)
+    kept = signal.signal(sent, signal.SIG_DFL)  # as in a terminal; a background job of CI has some of them ignored
+    try:
+        assert cli.main(["convert"]) == code
+    finally:
+        signal.signal(sent, kept)
+    assert capsys.readouterr().err == "convert: interrupted; nothing was written\n"
+    Progress().update(1, 2)  # the next command goes on
 
 
 def test_a_failure_in_the_middle_is_one_line_and_leaves_nothing(video_file, tmp_path):

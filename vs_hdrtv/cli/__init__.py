@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from ..errors import InputError
-from .console import open_standard_streams, say
+from .console import SIGNALLED, open_standard_streams, say
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -151,13 +151,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     name = next((word for word in arguments if not word.startswith("-")), "")
-    by: list[int] = []
     try:
-        with _ended_like_interrupted(by):
+        with _interrupted_by_signals():
             return _run(name, arguments)
     except KeyboardInterrupt as stopped:
         say(f"{name or 'vs-hdrtv'}: interrupted; {str(stopped) or 'nothing was written'}", sys.stderr)
-        return 128 + by[0] if by else INTERRUPTED
+        return 128 + SIGNALLED[0] if SIGNALLED else INTERRUPTED
     except BrokenPipeError:  # `vs-hdrtv info x | head -1`: the reader has what it wanted
         sys.stderr.close()
         return 0
@@ -166,20 +165,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         say(_message(error, name), sys.stderr)
         return BAD_INPUT
+    finally:
+        SIGNALLED.clear()
 
 
 @contextmanager
-def _ended_like_interrupted(by: list[int]) -> Iterator[None]:
+def _interrupted_by_signals() -> Iterator[None]:
     """SIGTERM and SIGHUP, by which systems and terminals end a program, stop it as Ctrl-C does: nothing half-written is left."""
 
     def stop(number: int, _: object) -> NoReturn:
-        by.append(number)
+        SIGNALLED.append(number)
         raise KeyboardInterrupt
 
     kept = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)):
-            if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one, which stays so
+        for number in (getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)):
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # nohup ignores one, which stays so
                 kept[number] = signal.signal(number, stop)
     try:
         yield

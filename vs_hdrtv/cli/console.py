@@ -44,6 +44,13 @@ def open_standard_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
+SIGNALLED: list[int] = []
+"""Signals that were to end the command at work.
+
+What their handler raises can be lost: C code drops what Python code that it calls raises. So `Progress.update` raises it again.
+"""
+
+
 class Progress:
     """Frames done, frames a second and time left, on stderr: a bar on a terminal, a line now and then elsewhere."""
 
@@ -86,7 +93,13 @@ class Progress:
         return (done - self._before) / max(self.elapsed, 1e-9)
 
     def update(self, done: int, total: int) -> None:
-        """Say that `done` of `total` frames are done, if it is time to say so."""
+        """Say that `done` of `total` frames are done, if it is time to say so.
+
+        Raises:
+            KeyboardInterrupt: the command was to end (`SIGNALLED`).
+        """
+        if SIGNALLED:
+            raise KeyboardInterrupt
         now = self._clock()
         self._first = self._first or (done, now)
         every = self.REDRAW if self._terminal else self.LINE_EVERY
