@@ -129,7 +129,8 @@ def bt2390_eetf(hdr: Array, peak: float, source_peak: float = 10000.0, black: fl
         hdr: PQ signal in [0, 1].
         peak: display peak in cd/m2.
         source_peak: peak of the mastering display in cd/m2.
-        black: display black in cd/m2.
+        black: display black in cd/m2. The recommendation's lift, `b (1 - E)^4`, is monotone while it is no more than a quarter of
+            the source's PQ signal (0.4 cd/m2 of a 50 cd/m2 source).
         source_black: black of the mastering display in cd/m2.
 
     Raises:
